@@ -1,0 +1,27 @@
+// The one file that compiles this area's .ipp bodies.
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include <mta/config/build_defaults.hpp>
+
+#include <mta/config/parameter.ipp>
+
+#include <mta/config/values.ipp>
+
+#include <mta/config/main_cf.ipp>
+
+#include <mta/config/expand.ipp>
+
+#include <mta/config/networks.ipp>
+
+#include <mta/config/configuration.ipp>
+
+#include <mta/config/master.ipp>
+
+#include <mta/config/locate.ipp>
+
+#include <mta/config/command_log.ipp>
+
+#include <mta/config/edit.ipp>
