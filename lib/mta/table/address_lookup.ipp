@@ -1,0 +1,54 @@
+#include <mta/address/parts.hpp>
+#include <mta/table/address_lookup.hpp>
+
+namespace mta::table {
+namespace {
+
+struct attempt {
+    std::string key;
+    bool leaves_extension = false;
+    bool by_domain = false;
+};
+
+} // namespace
+
+result<std::optional<address_match>> find_address(maps& tables, std::string_view address,
+                                                  const address_lookup_options& options) {
+    const auto parts = address::split_address(address);
+    const auto local = address::split_extension(parts.local, options.recipient_delimiter);
+    const std::string extension =
+        local.extension ? std::string(parts.local.substr(local.user.size())) : std::string();
+    const std::string domain = parts.has_domain ? "@" + std::string(parts.domain) : std::string();
+
+    std::vector<attempt> attempts{{std::string(address)}};
+    if (!extension.empty() && parts.has_domain)
+        attempts.push_back({std::string(local.user) + domain, true});
+    bool ours = !parts.has_domain;
+    if (options.bare_user && parts.has_domain && options.is_ours) {
+        auto known = options.is_ours(parts.domain);
+        if (!known)
+            return tl::make_unexpected(known.error());
+        ours = *known;
+    }
+    if (options.bare_user && ours) {
+        if (parts.has_domain)
+            attempts.push_back({std::string(parts.local)});
+        if (!extension.empty())
+            attempts.push_back({std::string(local.user), true});
+    }
+    if (options.at_domain && parts.has_domain)
+        attempts.push_back({domain, true, true});
+
+    for (std::size_t i = 0; i < attempts.size(); ++i) {
+        const auto& one = attempts[i];
+        auto found = tables.find(one.key, i == 0 ? maps::key_kind::whole : maps::key_kind::part);
+        if (!found)
+            return tl::make_unexpected(found.error());
+        if (*found)
+            return address_match{std::move(**found), one.leaves_extension ? extension : std::string(),
+                                 one.by_domain};
+    }
+    return std::nullopt;
+}
+
+} // namespace mta::table

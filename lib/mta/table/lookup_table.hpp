@@ -1,0 +1,58 @@
+// The lookup-table interface that every map type implements.
+//
+// This header includes no database header: what needs one lives in that type's .ipp, compiled once, and reaches
+// callers through open_table() (registry.hpp).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <mta/core/result.hpp>
+
+namespace mta::table {
+
+// How a type answers; set once when the table is opened.
+struct traits {
+    bool patterns = false;  // answers by pattern (regexp, cidr): whole keys only, no partial address lookups
+    bool may_block = false; // may wait for the network: not for an event loop
+};
+
+class lookup_table {
+public:
+    virtual ~lookup_table() = default;
+
+    // Looks up key as given: the caller folds case and splits addresses.
+    //
+    // Returns the value, nullopt when the table answered "no such key", or an error when it could not answer. A
+    // caller that turns an error into "not found" loses mail: on error, defer.
+    //
+    // May block on I/O. Not thread-safe. The value is a copy.
+    [[nodiscard]] virtual result<std::optional<std::string>> lookup(std::string_view key) = 0;
+
+    // Visits every entry in the table's order until visit answers false. errc::unsupported for types that cannot.
+    [[nodiscard]] virtual result<void> walk(const std::function<bool(std::string_view, std::string_view)>& visit) {
+        (void)visit;
+        return fail(errc::unsupported, "table " + name_ + ": sequence operation is not supported");
+    }
+
+    // Whether the file behind the table has changed since it was opened. Costs a stat(2): ask at most once a second.
+    [[nodiscard]] virtual bool changed() const { return false; }
+
+    // "type:name" as it was opened.
+    [[nodiscard]] const std::string& name() const noexcept { return name_; }
+    [[nodiscard]] const table::traits& traits() const noexcept { return traits_; }
+
+protected:
+    lookup_table(std::string name, table::traits traits) : name_(std::move(name)), traits_(traits) {}
+
+private:
+    std::string name_;
+    table::traits traits_;
+};
+
+using table_ptr = std::unique_ptr<lookup_table>;
+
+} // namespace mta::table

@@ -1,0 +1,46 @@
+#include <algorithm>
+
+#include <mta/core/text.hpp>
+#include <mta/table/live_table.hpp>
+#include <mta/table/maps.hpp>
+
+namespace mta::table {
+
+result<maps> maps::open(std::string title, const std::vector<std::string>& specs, folding how) {
+    maps out;
+    out.title_ = std::move(title);
+    out.how_ = how;
+    for (const auto& spec : specs) {
+        auto table = open_live_table(spec, {.fold_case = how == folding::fold_keys});
+        if (!table)
+            return tl::make_unexpected(table.error());
+        out.tables_.push_back(std::move(*table));
+    }
+    return out;
+}
+
+bool maps::may_block() const noexcept {
+    return std::ranges::any_of(tables_, [](const auto& table) { return table->traits().may_block; });
+}
+
+bool maps::changed() const {
+    return std::ranges::any_of(tables_, [](const auto& table) { return table->changed(); });
+}
+
+result<std::optional<std::string>> maps::find(std::string_view key, key_kind kind) {
+    const std::string folded = how_ == folding::fold_keys ? lower(key) : std::string(key);
+    for (const auto& table : tables_) {
+        if (kind == key_kind::part && table->traits().patterns)
+            continue;
+        auto found = table->lookup(table->traits().patterns ? key : std::string_view(folded));
+        if (!found)
+            return fail(found.error().code,
+                        "table " + table->name() + " (" + title_ + "): " + found.error().text());
+        // An empty answer is a mistake in the table: as good as none.
+        if (*found && !(*found)->empty())
+            return found;
+    }
+    return std::nullopt;
+}
+
+} // namespace mta::table

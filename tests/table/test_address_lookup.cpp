@@ -1,0 +1,43 @@
+#include <catch2/catch.hpp>
+
+#include <mta/table/address_lookup.hpp>
+
+using namespace mta::table;
+
+namespace {
+
+std::string find(const std::string& table, const std::string& address) {
+    auto tables = maps::open("test", {table});
+    address_lookup_options options;
+    options.recipient_delimiter = "+";
+    options.is_ours = [](std::string_view domain) { return mta::result<bool>(domain == "ours.test"); };
+    const auto found = find_address(*tables, address, options);
+    if (!found)
+        return "trouble";
+    if (!*found)
+        return "absent";
+    return (*found)->value + "|" + (*found)->unmatched_extension;
+}
+
+} // namespace
+
+TEST_CASE("addresses are looked up from the most to the least specific", "[table][address_lookup]") {
+    struct row {
+        const char* why;
+        const char* table;
+        const char* address;
+        const char* answer;
+    };
+    const auto [why, table, address, answer] = GENERATE(
+        row{"whole", "inline:{u+e@d.test=1, u@d.test=2}", "u+e@d.test", "1|"},
+        row{"without extension", "inline:{u@d.test=2, @d.test=3}", "u+e@d.test", "2|+e"},
+        row{"bare user of our domain", "inline:{u=4, @ours.test=3}", "u@ours.test", "4|"},
+        row{"bare user with extension first", "inline:{u+e=5, u=4}", "u+e@ours.test", "5|"},
+        row{"bare user, extension left", "inline:{u=4}", "u+e@ours.test", "4|+e"},
+        row{"no bare user of other domains", "inline:{u=4}", "u@d.test", "absent"},
+        row{"the domain", "inline:{@d.test=3}", "u+e@d.test", "3|+e"},
+        row{"no domain at all", "inline:{u=4}", "u", "4|"}, row{"trouble", "fail:", "u@d.test", "trouble"},
+        row{"patterns once", "static:x", "u+e@d.test", "x|"});
+    CAPTURE(why);
+    CHECK(find(table, address) == answer);
+}

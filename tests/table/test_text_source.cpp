@@ -1,0 +1,32 @@
+#include <catch2/catch.hpp>
+
+#include <mta/table/text_source.hpp>
+
+TEST_CASE("logical lines join continuations and skip comments", "[table][text_source]") {
+    mta::table::line_reader lines("# comment\n\na 1\n  2\n# inside\n  3\nb x\n   \nc\n");
+    auto a = lines.next();
+    REQUIRE(a);
+    CHECK(a->text == "a 1  2  3");
+    CHECK(a->line == 3);
+    auto b = lines.next();
+    REQUIRE(b);
+    CHECK(b->text == "b x");
+    CHECK(b->line == 7);
+    CHECK(lines.next()->text == "c");
+    CHECK_FALSE(lines.next());
+}
+
+TEST_CASE("a key ends at the first blank that no quotes protect", "[table][text_source]") {
+    struct row {
+        const char* text;
+        const char* key;
+        const char* value;
+    };
+    const auto [text, key, value] = GENERATE(row{"k v", "k", "v"}, row{"k\t v w \r", "k", "v w"}, row{"k", "k", ""},
+                                             row{"\"a b\" v", "\"a b\"", "v"},
+                                             row{"\"a\\\" b\" v", "\"a\\\" b\"", "v"}, row{"k   ", "k", ""});
+    CAPTURE(text);
+    const auto entry = mta::table::split_entry(text);
+    CHECK(entry.key == key);
+    CHECK(entry.value == value);
+}
