@@ -1,0 +1,200 @@
+#pragma once
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <unordered_set>
+
+#include <mta/address/parts.hpp>
+#include <mta/core/attr.hpp>
+#include <mta/core/text.hpp>
+#include <mta/queue/errc.hpp>
+#include <mta/queue/listing.hpp>
+#include <mta/queue/message_log.hpp>
+#include <mta/queue/queue_file.hpp>
+
+namespace mta::queue {
+
+namespace detail {
+
+inline constexpr std::size_t max_listed_message = 16U << 20U;
+
+inline std::string shown_address(const std::string& internal, const listing_options& options) {
+    if (internal.empty())
+        return options.empty_address;
+    std::string storage;
+    return printable(address::quoted_view(internal, storage));
+}
+
+// Makes the listing of one message; nullopt when there is nothing to show (yet, or any more).
+class message_lister {
+public:
+    message_lister(const spool& where, const listing_options& options, directory which)
+        : where_(where), options_(options), which_(which) {}
+
+    std::optional<listed_message> list(const scan_entry& entry) {
+        if (!is_valid_queue_id(entry.name) || (entry.type != DT_REG && entry.type != DT_UNKNOWN))
+            return std::nullopt;
+        const std::string id(entry.name);
+        unique_fd fd(::openat(entry.directory_fd, id.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+        if (!fd) {
+            if (errno != ENOENT)
+                warn(id, fail_errno("open").value());
+            return std::nullopt;
+        }
+        auto file = queue_file::adopt(std::move(fd));
+        if (!file || !is_complete(file->status().st_mode))
+            return std::nullopt;
+        envelope read;
+        if (auto done = file->read_envelope(read); !done) {
+            warn(id, done.error());
+            if (read.arrival.tv_sec == 0)
+                return std::nullopt;
+        }
+        listed_message message;
+        message.queue_name = name(which_);
+        message.queue_id = id;
+        message.arrival = read.arrival.tv_sec;
+        message.size = read.size && read.size->content_size > 0 ? read.size->content_size : file->status().st_size;
+        message.forced_expire = is_force_expired(file->status().st_mode) && which_ != directory::maildrop;
+        message.sender = shown_address(read.sender, options_);
+        recipients(message, read);
+        return message;
+    }
+
+private:
+    void recipients(listed_message& message, const envelope& read) {
+        std::unordered_set<std::string> logged;
+        if (which_ != directory::maildrop) {
+            auto log = read_log(where_, directory::defer, message.queue_id, [&](log_entry&& entry) {
+                if (logged.size() < options_.duplicate_limit)
+                    logged.insert(entry.recipient);
+                message.recipients.push_back({std::move(entry.recipient), std::move(entry.reason)});
+            });
+            if (!log)
+                warn(message.queue_id, log.error());
+        }
+        for (const auto& to : read.recipients) {
+            auto shown = shown_address(to.address, options_);
+            if (logged.count(shown) == 0)
+                message.recipients.push_back({std::move(shown), {}});
+        }
+    }
+
+    void warn(const std::string& id, const error& problem) const {
+        if (options_.warn)
+            options_.warn(std::string(name(which_)) + " queue file " + id + ": " + problem.text());
+    }
+
+    const spool& where_;
+    const listing_options& options_;
+    directory which_;
+};
+
+} // namespace detail
+
+result<void> list_queue(const spool& where, const listing_options& options,
+                        const std::function<scan_step(const listed_message&)>& visit) {
+    constexpr std::array<directory, 5> order = {directory::maildrop, directory::active, directory::incoming,
+                                                directory::deferred, directory::hold};
+    for (const auto which : order) {
+        detail::message_lister lister(where, options, which);
+        bool stopped = false;
+        auto walked = scan(where, which, [&](const scan_entry& entry) {
+            const auto message = lister.list(entry);
+            stopped = message && visit(*message) == scan_step::stop;
+            return stopped ? scan_step::stop : scan_step::go_on;
+        });
+        if (!walked || stopped)
+            return walked;
+    }
+    return {};
+}
+
+std::string showq_greeting() {
+    return attr_writer().put("protocol", "mail_queue_list_protocol").finish();
+}
+
+std::string showq_message(const listed_message& message) {
+    attr_writer out;
+    out.put("queue_name", message.queue_name)
+        .put("queue_id", message.queue_id)
+        .put("time", message.arrival)
+        .put("size", message.size)
+        .put("forced_expire", message.forced_expire ? 1 : 0)
+        .put("sender", message.sender);
+    for (const auto& to : message.recipients)
+        out.put("recipient", to.address).put("reason", to.reason);
+    return out.finish();
+}
+
+std::string showq_end() {
+    return std::string(1, '\0');
+}
+
+namespace detail {
+
+inline result<listed_message> decode_listed_message(const attr_list& list) {
+    listed_message message;
+    bool named = false;
+    for (const auto& [key, value] : list.pairs()) {
+        if (key == "queue_name")
+            message.queue_name = value;
+        else if (key == "queue_id") {
+            message.queue_id = value;
+            named = true;
+        } else if (key == "time" || key == "size") {
+            const auto number = parse_integer(value);
+            if (!number)
+                return fail(errc::bad_listing, "bad number in queue listing: " + printable(value));
+            (key == "time" ? message.arrival : message.size) = *number;
+        } else if (key == "forced_expire")
+            message.forced_expire = value != "0";
+        else if (key == "sender")
+            message.sender = value;
+        else if (key == "recipient")
+            message.recipients.push_back({value, {}});
+        else if (key == "reason" && !message.recipients.empty())
+            message.recipients.back().reason = value;
+        // original_recipient and log_class of newer servers have no place in the listing.
+    }
+    if (!named)
+        return fail(errc::bad_listing, "queue listing without a queue ID");
+    return message;
+}
+
+} // namespace detail
+
+result<std::optional<listed_message>> showq_parser::next() {
+    while (!finished_) {
+        std::size_t used = 0;
+        auto list = attr_list::parse(std::string_view(pending_).substr(at_), &used);
+        if (!list) {
+            // What was read goes only when more is asked for, so that a chunk of many messages is moved once.
+            pending_.erase(0, std::exchange(at_, 0));
+            if (pending_.size() > detail::max_listed_message)
+                return fail(errc::bad_listing, "queue listing with an endless message");
+            return std::nullopt;
+        }
+        at_ += used;
+        if (!greeted_) {
+            if (list->get("protocol") != "mail_queue_list_protocol")
+                return fail(errc::bad_listing, "the service does not speak mail_queue_list_protocol");
+            greeted_ = true;
+            continue;
+        }
+        if (list->pairs().empty()) {
+            finished_ = true;
+            break;
+        }
+        auto message = detail::decode_listed_message(*list);
+        if (!message)
+            return tl::make_unexpected(message.error());
+        return *message;
+    }
+    return std::nullopt;
+}
+
+} // namespace mta::queue
