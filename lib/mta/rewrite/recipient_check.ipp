@@ -1,0 +1,146 @@
+#include <mta/address/parts.hpp>
+#include <mta/config/values.hpp>
+#include <mta/core/text.hpp>
+#include <mta/rewrite/canonical.hpp>
+#include <mta/rewrite/domains.hpp>
+#include <mta/rewrite/recipient_check.hpp>
+#include <mta/rewrite/virtual_alias.hpp>
+#include <mta/table/address_lookup.hpp>
+#include <mta/table/maps.hpp>
+
+namespace mta::rewrite {
+
+struct recipient_check::parts {
+    parts(const config::configuration& configured, domain_classes opened, virtual_alias aliased, canonical mapped)
+        : cfg(configured), domains(std::move(opened)), aliases(std::move(aliased)), mapping(std::move(mapped)) {}
+
+    result<bool> listed(table::maps& tables, std::string_view address, bool bare_user);
+    recipient_verdict unknown(address_class kind, const char* code_parameter, const char* table_name) const;
+
+    config::configuration cfg;
+    domain_classes domains;
+    virtual_alias aliases;
+    canonical mapping;
+    table::maps local;
+    table::maps mailboxes;
+    table::maps relay;
+    table::maps relocated;
+};
+
+recipient_check::recipient_check(std::unique_ptr<parts> opened) : parts_(std::move(opened)) {}
+recipient_check::recipient_check(recipient_check&&) noexcept = default;
+recipient_check& recipient_check::operator=(recipient_check&&) noexcept = default;
+recipient_check::~recipient_check() = default;
+
+result<recipient_check> recipient_check::open(const config::configuration& cfg) {
+    auto domains = domain_classes::open(cfg);
+    auto aliases = virtual_alias::open(cfg);
+    auto mapping = canonical::open(cfg);
+    if (!domains || !aliases || !mapping)
+        return tl::make_unexpected(!domains ? domains.error() : !aliases ? aliases.error() : mapping.error());
+    auto opened = std::make_unique<parts>(cfg, std::move(*domains), std::move(*aliases), std::move(*mapping));
+    for (auto [into, name] : {std::pair{&opened->local, "local_recipient_maps"},
+                              {&opened->mailboxes, "virtual_mailbox_maps"},
+                              {&opened->relay, "relay_recipient_maps"},
+                              {&opened->relocated, "relocated_maps"}}) {
+        auto tables = table::maps::open(name, config::split_list(cfg.text(name)));
+        if (!tables)
+            return tl::make_unexpected(tables.error());
+        *into = std::move(*tables);
+    }
+    return recipient_check(std::move(opened));
+}
+
+bool recipient_check::may_block() const noexcept {
+    return parts_->local.may_block() || parts_->mailboxes.may_block() || parts_->relay.may_block() ||
+           parts_->relocated.may_block() || parts_->aliases.may_block() || parts_->mapping.may_block();
+}
+
+result<bool> recipient_check::parts::listed(table::maps& tables, std::string_view address, bool bare_user) {
+    table::address_lookup_options options;
+    options.recipient_delimiter = cfg.text("recipient_delimiter");
+    options.bare_user = bare_user;
+    options.is_ours = [this](std::string_view domain) { return domains.is_local(domain); };
+    auto found = table::find_address(tables, address, options);
+    if (!found)
+        return tl::make_unexpected(found.error());
+    return found->has_value();
+}
+
+recipient_verdict recipient_check::parts::unknown(address_class kind, const char* code_parameter,
+                                                  const char* table_name) const {
+    recipient_verdict out;
+    out.known = false;
+    out.kind = kind;
+    out.code = static_cast<int>(cfg.number(code_parameter).value_or(550));
+    out.dsn = out.code / 100 == 4 ? "4.1.1" : "5.1.1";
+    out.text = "User unknown";
+    if (cfg.yes_no("show_user_unknown_table_name").value_or(true))
+        out.text.append(" in ").append(table_name);
+    return out;
+}
+
+result<recipient_verdict> recipient_check::check(std::string_view address) {
+    auto& p = *parts_;
+    const auto split = address::split_address(address);
+    auto kind = p.domains.classify(split.domain);
+    if (!kind)
+        return tl::make_unexpected(kind.error());
+    recipient_verdict good;
+    good.kind = *kind;
+    // Mail for these names is never refused (RFC 5321 4.5.1).
+    const auto local = address::split_extension(split.local, p.cfg.text("recipient_delimiter"));
+    if (*kind == address_class::local && (iequals(local.user, "postmaster") || iequals(local.user, "double-bounce")))
+        return good;
+    if (p.mapping.applies(address_use::envelope_recipient)) {
+        auto mapped = p.mapping.map(address, address_use::envelope_recipient);
+        if (!mapped)
+            return tl::make_unexpected(mapped.error());
+        if (!iequals(*mapped, address))
+            return good;
+    }
+    auto aliased = p.aliases.knows(address);
+    if (!aliased)
+        return tl::make_unexpected(aliased.error());
+    if (*aliased)
+        return good;
+    if (!p.relocated.empty()) {
+        auto moved = p.listed(p.relocated, address, true);
+        if (!moved)
+            return tl::make_unexpected(moved.error());
+        if (*moved)
+            return good; // the router says where to
+    }
+    struct row {
+        address_class kind;
+        table::maps* tables;
+        bool bare_user;
+        const char* code_parameter;
+        const char* table_name;
+    };
+    const row rows[] = {
+        {address_class::local, &p.local, true, "unknown_local_recipient_reject_code", "local recipient table"},
+        {address_class::virtual_alias, nullptr, false, "unknown_virtual_alias_reject_code", "virtual alias table"},
+        {address_class::virtual_mailbox, &p.mailboxes, false, "unknown_virtual_mailbox_reject_code",
+         "virtual mailbox table"},
+        {address_class::relay, &p.relay, false, "unknown_relay_recipient_reject_code", "relay recipient table"},
+    };
+    for (const auto& r : rows) {
+        if (r.kind != *kind)
+            continue;
+        // An empty parameter means that every address is taken.
+        if (r.tables != nullptr && r.tables->empty())
+            return good;
+        if (r.tables != nullptr) {
+            auto found = p.listed(*r.tables, address, r.bare_user);
+            if (!found)
+                return tl::make_unexpected(found.error());
+            if (*found)
+                return good;
+        }
+        return p.unknown(*kind, r.code_parameter, r.table_name);
+    }
+    return good;
+}
+
+} // namespace mta::rewrite
