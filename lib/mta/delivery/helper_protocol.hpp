@@ -1,0 +1,62 @@
+// What the deliver worker says to the spawner, and to the helper processes that write mailboxes as their owners.
+//
+// Planner → spawner (stream socket): one spawn_request of fixed size with the helper's end of a socket pair attached.
+// The spawner checks the user itself, starts the helper and answers nothing: a refusal is written, as a helper's
+// answer, into the attached socket, which then closes.
+// Planner → helper (seqpacket socket): one attribute list a message, the queue file attached where it is needed;
+// one answer each, in order. End of file ends the helper.
+//
+// This header is the codec alone. No I/O.
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <string>
+#include <string_view>
+
+#include <mta/core/result.hpp>
+#include <mta/delivery/mailbox.hpp>
+
+namespace mta::delivery {
+
+// The user that a helper becomes. gid is its only group.
+struct helper_user {
+    uid_t uid = 0;
+    gid_t gid = 0;
+    auto operator<=>(const helper_user&) const = default;
+};
+
+inline constexpr std::size_t spawn_request_size = 32;
+[[nodiscard]] std::array<char, spawn_request_size> encode_spawn_request(helper_user who);
+[[nodiscard]] result<helper_user> parse_spawn_request(std::string_view bytes);
+
+enum class helper_operation {
+    deliver, // write job with the attached queue file
+    read,    // read a small text file that the user controls (.forward, :include:)
+};
+
+struct helper_request {
+    helper_operation operation = helper_operation::deliver;
+    mailbox_job job;  // deliver
+    std::string path; // read
+
+    [[nodiscard]] std::string encode() const;
+    [[nodiscard]] static result<helper_request> parse(std::string_view bytes);
+};
+
+struct helper_answer {
+    delivery::status status; // delivered: done, or read; else why not
+    bool found = false;      // read: the file exists
+    std::string text;        // read: its content
+
+    [[nodiscard]] std::string encode() const;
+    [[nodiscard]] static result<helper_answer> parse(std::string_view bytes);
+};
+
+// Performs one request as the running user. queue_file may be -1 for read.
+[[nodiscard]] helper_answer perform(const helper_request& request, int queue_file);
+
+inline constexpr std::size_t user_file_limit = 48 * 1024;
+
+} // namespace mta::delivery
