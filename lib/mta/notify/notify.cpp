@@ -1,0 +1,2 @@
+// The one file that compiles this area's .ipp bodies.
+#include <mta/notify/notice.ipp>
