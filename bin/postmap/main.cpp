@@ -1,0 +1,50 @@
+// postmap: builds, changes and asks lookup tables (postmap(1)).
+#include <cstdio>
+#include <exception>
+
+#include <mta/config/command_log.hpp>
+#include <mta/core/text.hpp>
+#include <mta/table/table_command.hpp>
+#include <mta/table/text_source.hpp>
+
+namespace {
+
+constexpr std::string_view help = R"(usage: postmap [options] [TYPE:]FILE ...
+
+  postmap FILE ...         build the database of each source file
+    -i   add standard input to it     -r / -w  replace / keep existing entries
+    -f   keep the case of keys        -N / -n  with / without trailing NUL
+    -o   keep root's rights           -p       mode 0644, whatever the source's
+  postmap -q KEY FILE ...  look KEY up ("-": keys from standard input)
+  postmap -d KEY FILE ...  delete KEY ("-": keys from standard input)
+  postmap -s FILE          list all entries
+    -u   no UTF-8 check
+  -c DIRECTORY             use the main.cf there
+)";
+
+mta::result<mta::table::source_entry> parse(std::string_view line) {
+    const auto entry = mta::table::split_entry(line);
+    if (entry.key.empty() || entry.value.empty())
+        return mta::fail(mta::errc::malformed, "expected format: key whitespace value");
+    std::string remark;
+    if (entry.key.ends_with(':'))
+        remark = "record is in \"key: value\" format; is this an alias file?";
+    return mta::table::source_entry{std::string(entry.key), std::string(entry.value), remark};
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    mta::config::command_log log{std::string(mta::config::program_name(argv[0]))};
+    try {
+        mta::table::command_style style;
+        style.letters = "bc:d:fFhimnNopq:rsuUvw";
+        style.usage = "usage: postmap [-bfFhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file...";
+        style.help = help;
+        style.separator = "\t";
+        style.parse = parse;
+        return mta::table::run_table_command({argv + 1, static_cast<std::size_t>(argc - 1)}, style, log);
+    } catch (const std::exception& trouble) {
+        log.fatal(trouble.what());
+    }
+}

@@ -1,0 +1,37 @@
+// Prints a queue listing in the traditional layout or as JSON lines.
+//
+// No I/O but the stream it is given. The layout is exact: programs read it (tests/interop/postqueue.py).
+#pragma once
+
+#include <cstdio>
+#include <string>
+
+#include <mta/queue/listing.hpp>
+#include <mta/queue/queue_id.hpp>
+
+namespace mta::postqueue {
+
+enum class layout { traditional, json };
+
+class listing_printer {
+public:
+    // ids chooses the widths: by the current setting, whatever the names are.
+    listing_printer(layout form, queue::id_form ids, std::FILE* out) : form_(form), ids_(ids), out_(out) {}
+
+    void print(const queue::listed_message& message);
+    // The summary, or "Mail queue is empty". JSON has neither.
+    void finish();
+
+private:
+    void traditional(const queue::listed_message& message);
+    void json(const queue::listed_message& message);
+    void row(const std::string& id, const std::string& size, const std::string& time, const std::string& address);
+
+    layout form_;
+    queue::id_form ids_;
+    std::FILE* out_;
+    unsigned long messages_ = 0;
+    unsigned long long bytes_ = 0;
+};
+
+} // namespace mta::postqueue

@@ -1,0 +1,252 @@
+#include "postqueue.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+
+#include <mta/config/command_log.hpp>
+#include <mta/config/locate.hpp>
+#include <mta/core/attr.hpp>
+#include <mta/core/file.hpp>
+#include <mta/core/local_socket.hpp>
+#include <mta/core/text.hpp>
+#include <mta/core/users.hpp>
+#include <mta/queue/listing.hpp>
+#include <mta/queue/spool.hpp>
+
+#include "listing_printer.hpp"
+#include "user_rights.hpp"
+
+namespace mta::postqueue {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+// "mx.example.com", "localhost", "[192.0.2.1]", "[IPv6:…]"; never a bare address.
+bool is_valid_site(std::string_view site) {
+    if (site.empty() || site.size() > 255)
+        return false;
+    if (site.front() == '[')
+        return site.size() > 2 && site.back() == ']' &&
+               site.substr(1, site.size() - 2)
+                       .find_first_not_of("0123456789abcdefABCDEF:.IPvipV") == std::string_view::npos;
+    bool letters = false;
+    char before = '.';
+    for (const char c : site) {
+        const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
+        const bool digit = c >= '0' && c <= '9';
+        letters = letters || letter || c == '-' || c == '_';
+        if (!letter && !digit && c != '_' && !(c == '-' && before != '.') && !(c == '.' && before != '.'))
+            return false;
+        before = c;
+    }
+    return letters && before != '-';
+}
+
+class command {
+public:
+    command(const options& opt, std::FILE* out) : opt_(opt), out_(out), log_("postqueue", fatal_status) {}
+
+    int run() {
+        auto where = config::find_directory(opt_.config_directory);
+        if (!where)
+            log_.fatal(where.error());
+        auto cfg = configuration::load(where->directory);
+        if (!cfg)
+            log_.fatal(cfg.error());
+        cfg_ = std::move(*cfg);
+        log_.use(*cfg_);
+        switch (opt_.action) {
+        case action::flush:
+            flush();
+            break;
+        case action::flush_id:
+            flush_one();
+            break;
+        case action::flush_site:
+            flush_site();
+            break;
+        default:
+            list();
+            break;
+        }
+        if (std::fflush(out_) != 0)
+            log_.fatal("write error: " + std::string(std::generic_category().message(errno)));
+        return 0;
+    }
+
+private:
+    void check_rights(const std::vector<std::string>& users, const char* purpose) {
+        const uid_t uid = ::getuid();
+        if (uid == 0)
+            return;
+        const auto name = login_name(uid);
+        auto allowed = lets_in(users, name);
+        if (!allowed)
+            log_.warning(allowed.error().text());
+        if (!allowed || !*allowed)
+            log_.fatal("User " + name + '(' + std::to_string(uid) + ") is not allowed to " + purpose);
+    }
+
+    [[nodiscard]] std::string socket_path(const char* service) const {
+        return (*cfg_)[param::queue_directory] + "/public/" + service;
+    }
+
+    [[nodiscard]] milliseconds limit() const {
+        return std::chrono::duration_cast<milliseconds>((*cfg_)[param::ipc_timeout]);
+    }
+
+    // Whether nobody listens, as opposed to some other trouble.
+    static bool is_down(const error& problem) {
+        return problem.code == std::errc::no_such_file_or_directory || problem.code == std::errc::connection_refused;
+    }
+
+    void list() {
+        const uid_t uid = ::getuid();
+        const auto owner = uid == 0 ? result<std::optional<user>>(std::nullopt)
+                                    : find_user((*cfg_)[param::mail_owner]);
+        if (!(owner && *owner && (*owner)->uid == uid))
+            check_rights((*cfg_)[param::authorized_mailq_users], "view the mail queue");
+        const auto ids = (*cfg_)[param::enable_long_queue_ids] ? queue::id_form::long_id : queue::id_form::short_id;
+        listing_printer printer(opt_.action == action::list_json ? layout::json : layout::traditional, ids, out_);
+        auto fd = connect_local(socket_path("showq"), limit());
+        if (fd)
+            list_by_service(fd->get(), printer);
+        else {
+            const auto why = "Connect to the Postfix showq service: " + fd.error().code.message();
+            if (!is_down(fd.error()) || ::geteuid() != 0)
+                log_.fatal("Queue report unavailable - mail system is down (" + why + ')');
+            log_.warning("Mail system is down -- accessing queue directly (" + why + ')');
+            list_directly(printer);
+        }
+        printer.finish();
+    }
+
+    void list_by_service(int fd, listing_printer& printer) {
+        queue::showq_parser parser;
+        std::array<char, 65536> chunk{};
+        while (!parser.finished()) {
+            auto message = parser.next();
+            if (!message)
+                log_.fatal(message.error());
+            if (*message) {
+                printer.print(**message);
+                continue;
+            }
+            if (parser.finished())
+                break;
+            auto got = receive_some(fd, chunk.data(), chunk.size(), limit());
+            if (!got || *got == 0)
+                log_.fatal("malformed showq server response");
+            parser.feed({chunk.data(), *got});
+        }
+    }
+
+    void list_directly(listing_printer& printer) {
+        auto spool = queue::spool::open(queue::spool_options_from(*cfg_));
+        if (!spool)
+            log_.fatal(spool.error());
+        queue::listing_options options;
+        options.empty_address = cfg_->text("empty_address_recipient");
+        options.warn = [this](std::string_view text) { log_.warning(text); };
+        auto listed = queue::list_queue(*spool, options, [&](const queue::listed_message& message) {
+            printer.print(message);
+            return queue::scan_step::go_on;
+        });
+        if (!listed)
+            log_.fatal(listed.error());
+    }
+
+    // Sends bytes and waits for the service to hang up.
+    result<void> trigger(const char* service, std::string_view bytes) {
+        const auto path = socket_path(service);
+        const auto time = std::chrono::duration_cast<milliseconds>((*cfg_)[param::trigger_timeout]);
+        struct stat status {};
+        if (::stat(path.c_str(), &status) != 0)
+            return fail_errno("look at " + path);
+        if (S_ISFIFO(status.st_mode)) { // systems of long ago
+            auto fifo = open_file(path, O_WRONLY | O_NONBLOCK);
+            return fifo ? write_all(fifo->get(), bytes) : tl::make_unexpected(fifo.error());
+        }
+        auto fd = connect_local(path, time);
+        if (!fd)
+            return tl::make_unexpected(fd.error());
+        if (auto sent = send_all(fd->get(), bytes, time); !sent)
+            return sent;
+        (void)wait_readable(fd->get(), time);
+        return {};
+    }
+
+    void flush() {
+        check_rights((*cfg_)[param::authorized_flush_users], "flush the mail queue");
+        if (auto sent = trigger("qmgr", "FADI"); !sent)
+            log_.fatal("Cannot flush mail queue - mail system is down");
+        if (auto sent = trigger("pickup", "W"); !sent)
+            log_.fatal("Cannot flush mail queue - mail system is down");
+    }
+
+    // One request to the flush service; its status.
+    long long ask_flush(const std::string& request) {
+        const char* down = "Cannot flush mail queue - mail system is down";
+        auto fd = connect_local(socket_path("flush"), limit());
+        if (!fd || !send_all(fd->get(), request, limit()))
+            log_.fatal(down);
+        std::string bytes;
+        std::array<char, 1024> chunk{};
+        for (;;) {
+            std::size_t used = 0;
+            auto greeting = attr_list::parse(bytes, &used);
+            if (greeting && greeting->get("protocol") != "queue_flush_protocol")
+                log_.fatal("the flush service does not speak queue_flush_protocol");
+            if (greeting)
+                if (auto answer = attr_list::parse(std::string_view(bytes).substr(used)))
+                    return answer->number("status", -1);
+            auto got = receive_some(fd->get(), chunk.data(), chunk.size(), limit());
+            if (!got || *got == 0 || bytes.size() > 65536)
+                log_.fatal(down);
+            bytes.append(chunk.data(), *got);
+        }
+    }
+
+    void flush_one() {
+        check_rights((*cfg_)[param::authorized_flush_users], "flush the mail queue");
+        if (!queue::is_valid_queue_id(opt_.argument))
+            log_.fatal("Cannot flush queue ID - invalid name: \"" + printable(opt_.argument) + '"');
+        const auto status = ask_flush(attr_writer().put("request", "send_file").put("queue_id", opt_.argument).finish());
+        if (status != 0)
+            log_.fatal(status == 3 ? "Invalid request: \"" + opt_.argument + '"'
+                                   : std::string("Cannot flush mail queue - mail system is down"));
+    }
+
+    void flush_site() {
+        check_rights((*cfg_)[param::authorized_flush_users], "flush the mail queue");
+        const auto shown = '"' + printable(opt_.argument) + '"';
+        if (!is_valid_site(opt_.argument))
+            log_.fatal("Cannot flush mail queue - invalid destination: " + shown);
+        const auto status =
+            ask_flush(attr_writer().put("request", "send_site").put("site", lower(opt_.argument)).finish());
+        if (status == 3)
+            log_.fatal("Invalid request: " + shown);
+        if (status == 4)
+            log_.fatal("Flush service is not configured for destination " + shown);
+        if (status != 0)
+            log_.fatal("Cannot flush mail queue - mail system is down");
+    }
+
+    const options& opt_;
+    std::FILE* out_;
+    config::command_log log_;
+    std::optional<configuration> cfg_;
+};
+
+} // namespace
+
+int run(const options& opt, std::FILE* out) {
+    return command(opt, out).run();
+}
+
+} // namespace mta::postqueue

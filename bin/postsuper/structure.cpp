@@ -1,0 +1,200 @@
+#include "structure.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+#include <string>
+
+#include <mta/core/unique_fd.hpp>
+
+namespace mta::postsuper {
+
+namespace {
+
+using queue::directory;
+using queue::scan_entry;
+
+constexpr std::string_view fix_suffix = "#FIX";
+constexpr std::time_t leftover_age = 7 * 24 * 3600;
+constexpr std::array<directory, 3> logs = {directory::bounce, directory::defer, directory::trace};
+
+bool holds_messages(directory which) {
+    return which == directory::hold || which == directory::incoming || which == directory::active ||
+           which == directory::deferred || which == directory::maildrop;
+}
+
+class repairer {
+public:
+    repairer(const queue::spool& spool, const repair_options& options) : spool_(spool), options_(options) {}
+
+    result<repair_result> run(const std::vector<directory>& queues) {
+        for (const auto which : queues)
+            if (auto done = pass(which, [&](const scan_entry& entry) { return first(which, entry); }); !done)
+                return tl::make_unexpected(done.error());
+        if (fixes_ && !stopped_) {
+            auto all = queues;
+            for (const auto log : logs) // they were renamed along with their messages
+                if (std::find(all.begin(), all.end(), log) == all.end())
+                    all.push_back(log);
+            for (const auto which : all)
+                if (auto done = pass(which, [&](const scan_entry& entry) { return second(which, entry); }); !done)
+                    return tl::make_unexpected(done.error());
+        }
+        if (options_.structure && !stopped_)
+            for (const auto which : queues)
+                drop_directories(spool_.root_fd(), std::string(queue::name(which)), which, 0);
+        return repair_result{renamed_, stopped_ && options_.structure};
+    }
+
+private:
+    template <class Work>
+    result<void> pass(directory which, const Work& work) {
+        queue::scanner walk(spool_, which);
+        for (;;) {
+            stopped_ = stopped_ || options_.interrupted();
+            if (stopped_)
+                return {};
+            auto entry = walk.next();
+            if (!entry)
+                return tl::make_unexpected(entry.error());
+            if (!*entry)
+                return {};
+            if (auto done = work(**entry); !done)
+                return done;
+        }
+    }
+
+    static result<void> missing_is_fine(const std::string& what) {
+        return errno == ENOENT ? result<void>() : fail_errno(what);
+    }
+
+    result<void> rename(directory which, const scan_entry& entry, const std::string& target) {
+        const std::string source = std::string(entry.path) + '/' + std::string(entry.name);
+        if (source == target)
+            return {};
+        for (int attempt = 0;; ++attempt) {
+            if (::renameat(spool_.root_fd(), source.c_str(), spool_.root_fd(), target.c_str()) == 0)
+                return {};
+            if (errno != ENOENT || attempt > 0)
+                return missing_is_fine("rename " + source + " to " + target);
+            auto id = target.substr(target.rfind('/') + 1);
+            if (auto made = spool_.make_hash_directories(which, id); !made)
+                return made;
+        }
+    }
+
+    // Purges leftovers, marks wrong names, moves what lies in the wrong hash directory.
+    result<void> first(directory which, const scan_entry& entry) {
+        const std::string file(entry.name);
+        if (file.ends_with(fix_suffix)) {
+            fixes_ = options_.structure;
+            return {};
+        }
+        struct stat status {};
+        if (::fstatat(entry.directory_fd, file.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+            return missing_is_fine("look at " + std::string(entry.path) + '/' + file);
+        const bool valid = queue::is_valid_queue_id(file);
+        if (!S_ISREG(status.st_mode)) {
+            if (!S_ISDIR(status.st_mode))
+                options_.warn(std::string(entry.path) + '/' + file + ": not a regular file");
+            return {};
+        }
+        const bool messages = holds_messages(which);
+        if (options_.purge && messages && (!valid || !queue::is_complete(status.st_mode)) &&
+            std::time(nullptr) - status.st_mtime > leftover_age) {
+            if (::unlinkat(entry.directory_fd, file.c_str(), 0) != 0)
+                return missing_is_fine("remove " + std::string(entry.path) + '/' + file);
+            return {};
+        }
+        if (!options_.structure || !valid)
+            return {};
+        if (messages) {
+            const auto wanted = matching_name(file, status.st_ino);
+            if (wanted != file)
+                return mark(entry, file, wanted);
+        }
+        return rename(which, entry, spool_.relative_path(which, file));
+    }
+
+    // The name that the file ought to have.
+    std::string matching_name(const std::string& file, ino_t inode) const {
+        const auto parts = queue::parse_queue_id(file);
+        if (!parts)
+            return file;
+        const timeval when{static_cast<time_t>(parts->seconds), static_cast<suseconds_t>(parts->microseconds)};
+        const bool long_now = parts->form == queue::id_form::long_id;
+        if (long_now && spool_.options().ids == queue::id_form::short_id)
+            return queue::make_queue_id(when, inode, queue::id_form::short_id);
+        if (parts->inode != inode && (!long_now || options_.long_names))
+            return queue::make_queue_id(when, inode, parts->form);
+        return file;
+    }
+
+    result<void> mark(const scan_entry& entry, const std::string& file, const std::string& wanted) {
+        const std::string marked = wanted + std::string(fix_suffix);
+        if (::renameat(entry.directory_fd, file.c_str(), entry.directory_fd, marked.c_str()) != 0)
+            return missing_is_fine("rename " + file + " to " + marked);
+        ++renamed_;
+        fixes_ = true;
+        for (const auto log : logs) {
+            const auto source = spool_.relative_path(log, file);
+            const auto target = source.substr(0, source.rfind('/') + 1) + marked;
+            if (::renameat(spool_.root_fd(), source.c_str(), spool_.root_fd(), target.c_str()) != 0 && errno != ENOENT)
+                return fail_errno("rename " + source);
+        }
+        return {};
+    }
+
+    // Gives marked files their names.
+    result<void> second(directory which, const scan_entry& entry) {
+        if (!entry.name.ends_with(fix_suffix))
+            return {};
+        const auto id = entry.name.substr(0, entry.name.size() - fix_suffix.size());
+        if (!queue::is_valid_queue_id(id))
+            return {};
+        return rename(which, entry, spool_.relative_path(which, id));
+    }
+
+    // Removes hash directories that the configuration has no use for, when they are empty.
+    void drop_directories(int parent, const std::string& path, directory which, int level) {
+        if (level > 8)
+            return;
+        unique_fd fd(::openat(parent, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+        if (!fd)
+            return;
+        DIR* handle = ::fdopendir(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
+        if (handle == nullptr)
+            return;
+        const auto& options = spool_.options();
+        const int depth = options.hashed.test(static_cast<std::size_t>(which)) ? options.hash_depth : 0;
+        while (const dirent* entry = ::readdir(handle)) {
+            const std::string name = entry->d_name;
+            if (name.size() != 1 || name == "." || (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN))
+                continue;
+            drop_directories(fd.get(), name, which, level + 1);
+            if (level >= depth)
+                (void)::unlinkat(fd.get(), name.c_str(), AT_REMOVEDIR);
+        }
+        ::closedir(handle);
+    }
+
+    const queue::spool& spool_;
+    const repair_options& options_;
+    unsigned long renamed_ = 0;
+    bool fixes_ = false;
+    bool stopped_ = false;
+};
+
+} // namespace
+
+result<repair_result> repair(const queue::spool& spool, const std::vector<directory>& queues,
+                             const repair_options& options) {
+    return repairer(spool, options).run(queues);
+}
+
+} // namespace mta::postsuper
