@@ -1,0 +1,64 @@
+// postdrop: takes mail from local users into the maildrop queue, for sendmail.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <new>
+#include <optional>
+#include <string>
+
+#include <mta/config/command_log.hpp>
+#include <mta/config/configuration.hpp>
+#include <mta/config/locate.hpp>
+#include <mta/core/argv.hpp>
+
+#include "postdrop.hpp"
+
+namespace {
+
+constexpr const char* usage = "usage: postdrop [-c config_dir] [-v] [-r]";
+
+int run(int argc, char** argv) {
+    mta::config::command_log log("postdrop");
+    std::optional<std::string> directory;
+    mta::option_reader reader({argv + 1, static_cast<std::size_t>(argc > 0 ? argc - 1 : 0)}, "c:rv", "postdrop");
+    while (const auto option = reader.next()) {
+        if (option->letter == 'c') {
+            directory = option->value;
+        } else if (option->letter == '-' && option->value == "version") {
+            std::puts("postdrop (mtad) " MTAD_VERSION);
+            return 0;
+        } else if (option->letter == '-' && option->value == "help") {
+            std::printf("%s\nReads submission records from standard input; for the use of sendmail.\n", usage);
+            return 0;
+        } else if (option->letter != 'r' && option->letter != 'v') {
+            log.fatal(usage);
+        }
+    }
+    const auto where = mta::config::find_directory(directory);
+    if (!where)
+        log.fatal(where.error());
+    const auto cfg = mta::configuration::load(where->directory);
+    if (!cfg)
+        log.fatal(cfg.error());
+    log.use(*cfg);
+    return mta::postdrop::run(*cfg, log);
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    for (int fd = 0; fd < 3; ++fd)
+        if (::fcntl(fd, F_GETFD) < 0)
+            (void)::open("/dev/null", O_RDWR);
+    ::umask(022);
+    (void)std::signal(SIGPIPE, SIG_IGN);
+    (void)std::signal(SIGXFSZ, SIG_IGN);
+    try {
+        return run(argc, argv);
+    } catch (const std::bad_alloc&) {
+        return 2;
+    }
+}

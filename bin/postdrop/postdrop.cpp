@@ -1,0 +1,254 @@
+#include "postdrop.hpp"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <chrono>
+#include <cstring>
+#include <optional>
+#include <string>
+
+#include <mta/core/attr.hpp>
+#include <mta/core/file.hpp>
+#include <mta/core/local_socket.hpp>
+#include <mta/core/text.hpp>
+#include <mta/core/users.hpp>
+#include <mta/queue/queue_file_writer.hpp>
+#include <mta/queue/spool.hpp>
+
+#include "record_filter.hpp"
+
+namespace mta::postdrop {
+
+namespace {
+
+using queue::record_type;
+
+constexpr int status_write = 2;
+constexpr int status_size = 4;
+
+// What the signal handler needs; it may only make system calls.
+int handler_root = -1;
+std::array<char, 300> handler_path{};
+
+extern "C" void remove_and_exit(int) {
+    if (handler_root >= 0)
+        (void)::unlinkat(handler_root, handler_path.data(), 0);
+    ::_exit(1);
+}
+
+// Blocks the signals that remove_and_exit serves, for as long as it lives.
+class no_signals {
+public:
+    no_signals() {
+        sigset_t all;
+        ::sigfillset(&all);
+        ::sigprocmask(SIG_BLOCK, &all, &before_);
+    }
+    ~no_signals() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+    no_signals(const no_signals&) = delete;
+    no_signals& operator=(const no_signals&) = delete;
+
+private:
+    sigset_t before_{};
+};
+
+void catch_signals() {
+    struct sigaction act {};
+    act.sa_handler = remove_and_exit;
+    ::sigfillset(&act.sa_mask);
+    for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM}) {
+        struct sigaction old {};
+        // nohup and the like: what the caller ignores stays ignored.
+        if ((number == SIGHUP || number == SIGTERM) && ::sigaction(number, nullptr, &old) == 0 && old.sa_handler == SIG_IGN)
+            continue;
+        (void)::sigaction(number, &act, nullptr);
+    }
+}
+
+class intake {
+public:
+    intake(const configuration& cfg, config::command_log& log) : cfg_(cfg), log_(log), uid_(::getuid()) {}
+
+    int run();
+
+private:
+    [[nodiscard]] std::string uid_text() const { return "uid=" + std::to_string(uid_); }
+    void check_user();
+    void limit_size() const;
+    void create();
+    [[noreturn]] void refuse(const std::string& text);
+    // False at a premature end of input.
+    bool copy_records();
+    bool take(const queue::record& record);
+    int commit();
+    int answer(int status, std::string_view reason);
+    void wake_pickup() const;
+
+    const configuration& cfg_;
+    config::command_log& log_;
+    uid_t uid_;
+    std::optional<queue::spool> where_;
+    std::optional<queue::queue_file_writer> file_;
+    record_filter filter_;
+    bool complete_ = false;
+};
+
+void intake::check_user() {
+    const auto found = find_user(uid_);
+    const std::string name = found && *found ? (*found)->name : "unknown";
+    for (const auto& word : cfg_[param::authorized_submit_users]) {
+        if (word == "static:anyone" || word == "static:all" || word == name)
+            return;
+        if (word == '!' + name)
+            break;
+    }
+    const std::string text = "User " + name + '(' + std::to_string(uid_) + ") is not allowed to submit mail";
+    log_.fatal(text);
+}
+
+void intake::limit_size() const {
+    // A write beyond the limit then fails in the kernel, wherever it happens.
+    const auto limit = cfg_[param::message_size_limit];
+    if (limit <= 0)
+        return;
+    struct rlimit size {};
+    if (::getrlimit(RLIMIT_FSIZE, &size) != 0)
+        return;
+    size.rlim_cur = std::min<rlim_t>(size.rlim_max, static_cast<rlim_t>(limit));
+    (void)::setrlimit(RLIMIT_FSIZE, &size);
+}
+
+void intake::create() {
+    auto where = queue::spool::open(queue::spool_options_from(cfg_));
+    if (!where)
+        log_.fatal(where.error());
+    where_.emplace(std::move(*where));
+    const no_signals quiet; // the handler must know the name as soon as there is one
+    auto file = queue::queue_file_writer::create(*where_, queue::directory::maildrop);
+    if (!file)
+        log_.fatal(file.error());
+    file_.emplace(std::move(*file));
+    const auto path = where_->relative_path(queue::directory::maildrop, file_->id());
+    path.copy(handler_path.data(), handler_path.size() - 1);
+    handler_root = where_->root_fd();
+}
+
+void intake::refuse(const std::string& text) {
+    file_.reset(); // and the file with it
+    log_.fatal(text);
+}
+
+bool intake::take(const queue::record& record) {
+    switch (filter_.judge(record.type, record.data)) {
+    case ruling::pass:
+        file_->put(record.type, record.data);
+        return true;
+    case ruling::drop:
+        return true;
+    case ruling::ignore:
+        log_.warning(uid_text() + ": ignoring attribute record: " + printable(record.data));
+        return true;
+    case ruling::end:
+        complete_ = true;
+        return false;
+    case ruling::unexpected:
+        refuse(uid_text() + ": unexpected record type: " + std::to_string(static_cast<int>(record.type)));
+    case ruling::malformed:
+        break;
+    }
+    refuse(uid_text() + ": malformed input");
+}
+
+bool intake::copy_records() {
+    const auto limit = static_cast<std::size_t>(cfg_[param::line_length_limit]);
+    std::string bytes;
+    std::array<char, 64U << 10U> chunk{};
+    for (;;) {
+        const auto got = ::read(STDIN_FILENO, chunk.data(), chunk.size());
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return false;
+        bytes.append(chunk.data(), static_cast<std::size_t>(got));
+        std::size_t at = 0;
+        while (at < bytes.size()) {
+            const auto rest = std::string_view(bytes).substr(at);
+            const auto header = queue::parse_record_header(rest, limit);
+            if (!header)
+                refuse(uid_text() + ": malformed input");
+            if (!*header || rest.size() - (*header)->header_size < (*header)->length)
+                break;
+            at += (*header)->header_size + (*header)->length;
+            if (!take({(*header)->type, rest.substr((*header)->header_size, (*header)->length)}))
+                return true;
+        }
+        bytes.erase(0, at);
+    }
+}
+
+int intake::answer(int status, std::string_view reason) {
+    attr_writer list;
+    list.put("status", status).put("reason", reason);
+    (void)write_all(STDOUT_FILENO, list.finish());
+    return status;
+}
+
+int intake::commit() {
+    auto done = file_->commit_mark();
+    const no_signals quiet; // from here on the message is the mail system's
+    if (done)
+        done = file_->sync();
+    if (!done) {
+        log_.warning(uid_text() + ": " + done.error().code.message());
+        const bool size = done.error().code == std::errc::file_too_large;
+        file_.reset();
+        handler_root = -1;
+        return answer(size ? status_size : status_write, {});
+    }
+    handler_root = -1;
+    // The directory is write-only for a set-gid caller; where it can be opened its new name is flushed too.
+    (void)sync_directory(where_->root() + "/maildrop");
+    wake_pickup();
+    return answer(0, {});
+}
+
+void intake::wake_pickup() const {
+    const auto path = cfg_[param::queue_directory] + "/public/" + cfg_[param::pickup_service_name];
+    constexpr std::chrono::milliseconds patience(500);
+    auto socket = connect_local(path, patience);
+    if (socket) {
+        (void)send_all(socket->get(), "W", patience);
+        return;
+    }
+    if (socket.error().code == std::errc::no_such_file_or_directory)
+        log_.warning("unable to look up public/" + cfg_[param::pickup_service_name] + ": " + std::strerror(ENOENT));
+}
+
+int intake::run() {
+    check_user();
+    limit_size();
+    catch_signals();
+    create();
+    attr_writer hello;
+    hello.put("protocol", "postdrop_protocol").put("queue_id", file_->id());
+    (void)write_all(STDOUT_FILENO, hello.finish());
+    file_->put_time(file_->created());
+    if (!copy_records())
+        return 0; // the caller has thought better of it
+    return commit();
+}
+
+} // namespace
+
+int run(const configuration& cfg, config::command_log& log) {
+    return intake(cfg, log).run();
+}
+
+} // namespace mta::postdrop

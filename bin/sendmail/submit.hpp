@@ -1,0 +1,17 @@
+// Hands a message to postdrop: envelope, text, and with -t the recipients found in its header.
+#pragma once
+
+#include <mta/config/command_log.hpp>
+#include <mta/config/configuration.hpp>
+
+#include "options.hpp"
+
+namespace mta::sendmail {
+
+// The path of one of our commands: command_directory, else its place in the build tree we run from.
+[[nodiscard]] std::string find_command(const configuration& cfg, const std::string& name);
+
+// Reads standard input (not for a probe) and submits. Returns the exit status; ends the process on trouble.
+[[nodiscard]] int submit(const options& asked, const configuration& cfg, config::command_log& log);
+
+} // namespace mta::sendmail
