@@ -1,0 +1,78 @@
+#include "delivery_helper.hpp"
+
+#include <grp.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+
+#include <mta/core/local_socket.hpp>
+#include <mta/core/sysexits.hpp>
+#include <mta/core/text.hpp>
+#include <mta/delivery/helper_protocol.hpp>
+
+namespace mta::daemon {
+namespace {
+
+// The planner keeps helpers for seconds; a helper that is forgotten leaves by itself.
+constexpr std::chrono::minutes forgotten{5};
+
+result<delivery::helper_user> user_from_environment() {
+    const char* text = std::getenv(helper_user_variable);
+    const auto words = split(std::string_view(text == nullptr ? "" : text), " ");
+    if (words.size() != 2)
+        return fail(errc::malformed, "no user given");
+    const auto uid = parse_integer(words[0]);
+    const auto gid = parse_integer(words[1]);
+    if (!uid || !gid || *uid <= 0 || *gid <= 0 || *uid > 0xFFFFFFFE || *gid > 0xFFFFFFFE)
+        return fail(errc::malformed, "bad user");
+    return delivery::helper_user{static_cast<uid_t>(*uid), static_cast<gid_t>(*gid)};
+}
+
+// The change of user also makes the process undumpable: nobody may trace it for the message it holds.
+bool become(delivery::helper_user who) {
+    const gid_t groups[] = {who.gid};
+    if (::setgroups(1, groups) != 0 || ::setresgid(who.gid, who.gid, who.gid) != 0 ||
+        ::setresuid(who.uid, who.uid, who.uid) != 0)
+        return false;
+    return ::geteuid() == who.uid && ::getegid() == who.gid && ::setuid(0) != 0 &&
+           ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
+}
+
+delivery::helper_answer answer_to(const message_with_fds& message) {
+    const auto request = delivery::helper_request::parse(message.bytes);
+    if (!request)
+        return {delivery::defer("4.3.0", request.error().text()), false, {}};
+    const int queue_file = message.fds.empty() ? -1 : message.fds.front().get();
+    if (request->operation == delivery::helper_operation::deliver && queue_file < 0)
+        return {delivery::defer("4.3.0", "delivery helper: no message was handed over"), false, {}};
+    return delivery::perform(*request, queue_file);
+}
+
+} // namespace
+
+int run_delivery_helper(int fd) {
+    const auto who = user_from_environment();
+    if (!who || !become(*who))
+        return ex_noperm;
+    ::unsetenv(helper_user_variable);
+    std::signal(SIGXFSZ, SIG_IGN); // a file size limit is an error of write(2), not the end
+    std::signal(SIGPIPE, SIG_IGN);
+    ::umask(077);
+    if (::chdir("/") != 0)
+        return ex_oserr;
+    for (;;) {
+        if (!wait_readable(fd, forgotten))
+            return ex_ok;
+        const auto message = receive_with_fds(fd);
+        if (!message || message->bytes.empty())
+            return ex_ok;
+        if (!send_with_fds(fd, answer_to(*message).encode(), {}))
+            return ex_ioerr;
+    }
+}
+
+} // namespace mta::daemon

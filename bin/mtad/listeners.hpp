@@ -1,0 +1,45 @@
+// The sockets of master.cf: one listener for each address of an inet service, one for a unix service.
+//
+// Opened by the supervisor while privileged and kept over reloads, so that no connection is refused in between.
+// No names are resolved except through the host's own tables ("smtp" as a port, a host name as an address).
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include <mta/config/configuration.hpp>
+#include <mta/config/master.hpp>
+#include <mta/core/users.hpp>
+
+namespace mta::daemon {
+
+class listener_set {
+public:
+    // Opens (or finds already open) what the service listens on. The descriptors are borrowed. An address that is
+    // in use is tried again for a few seconds: an old worker may still be letting go of it.
+    [[nodiscard]] result<std::vector<int>> open(const config::configuration& cfg, const config::service_line& line,
+                                                const user& owner, bool privileged);
+
+    // Forgets what was not asked for since the last call, closing it.
+    void sweep();
+
+private:
+    struct entry {
+        unique_fd fd;
+        bool used = false;
+    };
+    [[nodiscard]] result<int> open_inet(const std::string& host, const std::string& port);
+    [[nodiscard]] result<int> open_unix(const std::string& path, unsigned mode);
+
+    std::map<std::string, entry> open_;
+};
+
+// "host:port", "[::1]:port" or "port"; host is empty when none is given.
+struct host_port {
+    std::string host;
+    std::string port;
+};
+[[nodiscard]] host_port split_host_port(std::string_view name);
+
+} // namespace mta::daemon

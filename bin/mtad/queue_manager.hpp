@@ -1,0 +1,148 @@
+// The queue manager: what is due becomes active, goes to the workers that deliver, and ends delivered, returned or
+// deferred. What Postfix calls qmgr.
+//
+// It never trusts memory for the truth: the queue file says which recipients are still to be served. A worker that
+// dies costs a second reading of the files that it had in hand. No step removes or marks anything before what it
+// stands for is on disk: bounce record, then notice, then mark.
+//
+// Runs on the worker's loop; what flushes runs on the disk pool.
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <mta/config/master.hpp>
+#include <mta/core/lock.hpp>
+#include <mta/delivery/request.hpp>
+#include <mta/delivery/scheduler.hpp>
+#include <mta/queue/envelope.hpp>
+#include <mta/queue/message_log.hpp>
+#include <mta/queue/queue_file.hpp>
+#include <mta/queue/spool.hpp>
+#include <mta/rewrite/router.hpp>
+
+#include "notice_sender.hpp"
+#include "roles.hpp"
+#include "worker.hpp"
+
+namespace mta::daemon {
+
+class queue_manager {
+public:
+    queue_manager(worker& owner, rewrite::router router, notice_sender notices,
+                  const std::vector<config::service_line>& services);
+
+    // Opens the lock of the one queue manager; then, on the loop: takes it, puts what an earlier manager left in
+    // active/ back, and goes on for ever.
+    [[nodiscard]] result<void> start();
+
+    // One message is complete in incoming/.
+    void arrived(const std::string& id);
+
+    // Bytes of the public/qmgr trigger protocol (docs/queue-format.md).
+    void trigger(std::string_view requests);
+
+private:
+    struct active_message {
+        std::string id;
+        queue::envelope envelope;
+        timeval active{};
+        bool seen_before = false; // logs of earlier attempts may exist
+        bool force_expired = false;
+        bool reread = false; // a worker died with some of it
+        bool finishing = false;
+        std::size_t outstanding = 0; // batches waiting or in flight
+        std::vector<queue::log_entry> bounced;
+        std::vector<queue::log_entry> deferred;
+    };
+    using message_ptr = std::shared_ptr<active_message>;
+    struct flight {
+        message_ptr message;
+        delivery::batch work;
+        std::shared_ptr<net::channel> through;
+        worker::busy_guard busy;
+    };
+    struct service {
+        std::string program;
+        role served_by = role::later;
+        int process_limit = 0;
+    };
+    enum class time_stamps { respected, ignored };
+
+    boost::asio::awaitable<void> begin();
+    boost::asio::awaitable<void> scan_periodically();
+    boost::asio::awaitable<void> collect(std::shared_ptr<net::channel> from);
+    void recover_active();
+    void scan_soon(queue::directory which, time_stamps how);
+
+    // Feeding: from notices and scans to active messages.
+    void feed_soon();
+    void feed();
+    [[nodiscard]] bool feed_from_scan(queue::directory which);
+    void activate(const std::string& id, queue::directory from);
+    [[nodiscard]] std::optional<queue::queue_file> claim(const std::string& id, queue::directory from,
+                                                         active_message& into);
+    void quarantine(const std::string& id, const error& why);
+    void log_active(const active_message& message) const;
+
+    // Routing and dispatch.
+    void route_all(const message_ptr& message);
+    void add_batch(const message_ptr& message, delivery::batch work, const std::string& queue_key);
+    void dispatch();
+    [[nodiscard]] bool usable(const std::string& transport) const;
+    void send(delivery::batch work);
+    [[nodiscard]] delivery::request make_request(const active_message& message, const delivery::batch& work) const;
+    void answer_here(const message_ptr& message, const delivery::batch& work, std::string_view program);
+
+    // Results.
+    void on_response(const delivery::response& answer);
+    void take_result(active_message& message, const delivery::recipient_result& one);
+    void refuse(const delivery::scheduler::refusal& refused);
+    void defer_recipient(active_message& message, std::size_t index, std::string dsn, const std::string& reason);
+    void lost_peer(const std::shared_ptr<net::channel>& peer);
+    void batch_done(const message_ptr& message);
+    void finish(const message_ptr& message);
+    boost::asio::awaitable<void> finish_with_notices(message_ptr message);
+    void end(const message_ptr& message);
+    void defer_message(const message_ptr& message);
+    [[nodiscard]] bool expired(const active_message& message) const;
+    void retry_at_once(const message_ptr& message);
+
+    [[nodiscard]] delivery::transport_limits limits_of(const std::string& transport) const;
+
+    worker& worker_;
+    logger log_;
+    logger error_log_;
+    rewrite::router router_;
+    notice_sender notices_;
+    std::unordered_map<std::string, service> services_;
+    delivery::scheduler scheduler_;
+    unique_fd lock_;
+    bool begun_ = false;
+
+    std::unordered_map<std::string, message_ptr> active_;
+    std::unordered_map<unsigned long, message_ptr> waiting_; // serial → message, for batches not yet sent
+    std::unordered_map<unsigned long, flight> flights_;
+    std::unordered_map<std::string, int> crashes_; // of workers, by the message they had in hand
+    unsigned long next_serial_ = 0;
+
+    std::deque<std::string> arrivals_;
+    struct scan_state {
+        std::optional<queue::scanner> scanner;
+        time_stamps stamps = time_stamps::respected;
+        bool again = false;
+        time_stamps again_stamps = time_stamps::respected;
+    };
+    scan_state incoming_;
+    scan_state deferred_;
+    bool feed_posted_ = false;
+    int turn_ = 0;
+};
+
+} // namespace mta::daemon

@@ -1,0 +1,293 @@
+// What deliveries answer, and how a message's attempt ends. The rest of queue_manager.
+#include <sys/time.h>
+
+#include <algorithm>
+
+#include <mta/address/parts.hpp>
+#include <mta/core/text.hpp>
+#include <mta/delivery/status_line.hpp>
+
+#include "queue_manager.hpp"
+
+namespace mta::daemon {
+namespace {
+
+using delivery::outcome;
+using delivery::scheduler;
+
+constexpr int crashes_tolerated = 3; // of workers that had the same message in hand
+
+queue::log_entry make_entry(const queue::recipient& to, const delivery::recipient_result& one) {
+    queue::log_entry entry;
+    std::string storage;
+    entry.recipient = address::quoted_view(to.address, storage);
+    if (!to.original.empty() && to.original != to.address)
+        entry.original_recipient = address::quoted_view(to.original, storage);
+    entry.offset = to.offset;
+    entry.dsn_original = to.dsn_original;
+    entry.notify = to.notify;
+    entry.status = one.dsn;
+    entry.action = one.outcome == outcome::deferred ? "delayed" : "failed";
+    entry.diag_type = one.diag_type;
+    entry.diag_text = one.diag_text;
+    entry.mta_type = one.mta_type;
+    entry.mta_name = one.mta_name;
+    entry.reason = one.reason;
+    return entry;
+}
+
+} // namespace
+
+boost::asio::awaitable<void> queue_manager::collect(std::shared_ptr<net::channel> from) {
+    for (;;) {
+        auto frame = co_await from->receive();
+        if (!frame)
+            break;
+        if (auto list = attr_list::parse(*frame); list && list->get("type") == "new") {
+            arrived(std::string(list->get("queue_id")));
+            continue;
+        } else if (list && list->get("type") == "scan") {
+            scan_soon(queue::directory::incoming, time_stamps::respected);
+            continue;
+        }
+        auto answer = delivery::response::parse(*frame);
+        if (answer)
+            on_response(*answer);
+        else
+            log_.warning("damaged answer from a worker: " + answer.error().text());
+    }
+    lost_peer(from);
+}
+
+void queue_manager::on_response(const delivery::response& answer) {
+    auto entry = flights_.extract(answer.serial);
+    if (entry.empty())
+        return;
+    const auto message = entry.mapped().message;
+    for (const auto& one : answer.recipients)
+        take_result(*message, one);
+    const bool failed = !answer.dead_destination.empty();
+    const auto refused =
+        scheduler_.finished(answer.serial, failed ? scheduler::feedback::failed : scheduler::feedback::good,
+                            answer.dead_destination, std::chrono::steady_clock::now());
+    for (const auto& one : refused)
+        refuse(one);
+    batch_done(message);
+    dispatch();
+}
+
+void queue_manager::take_result(active_message& message, const delivery::recipient_result& one) {
+    const auto& recipients = message.envelope.recipients;
+    const auto to = std::ranges::find(recipients, one.offset, &queue::recipient::offset);
+    if (to == recipients.end())
+        return;
+    if (one.outcome == outcome::delivered)
+        return;
+    auto& list = one.outcome == outcome::bounced && !worker_.cfg()[param::soft_bounce] ? message.bounced
+                                                                                       : message.deferred;
+    list.push_back(make_entry(*to, one));
+}
+
+void queue_manager::defer_recipient(active_message& message, std::size_t index, std::string dsn,
+                                    const std::string& reason) {
+    const auto& to = message.envelope.recipients[index];
+    delivery::recipient_result one;
+    one.offset = to.offset;
+    one.dsn = std::move(dsn);
+    one.reason = reason;
+    delivery::request about;
+    about.arrival = message.envelope.arrival;
+    about.active = message.active;
+    ::gettimeofday(&about.sent, nullptr);
+    error_log_.with_number(worker_.next_number())
+        .info(delivery::status_line(message.id, to.address, to.original, "none", delivery::delays_until_now(about),
+                                    one.dsn, "deferred", reason));
+    message.deferred.push_back(make_entry(to, one));
+}
+
+// What waited for a destination that turned out dead.
+void queue_manager::refuse(const delivery::scheduler::refusal& refused) {
+    const auto waiting = waiting_.extract(refused.work.serial);
+    if (waiting.empty())
+        return;
+    const auto& message = waiting.mapped();
+    for (const auto index : refused.work.recipients)
+        defer_recipient(*message, index, "4.4.1", "delivery temporarily suspended: " + refused.reason);
+    batch_done(message);
+}
+
+// A worker died, or was replaced: which of its recipients were served stands in the queue files alone.
+void queue_manager::lost_peer(const std::shared_ptr<net::channel>& peer) {
+    std::vector<unsigned long> lost;
+    for (const auto& [serial, one] : flights_)
+        if (one.through == peer)
+            lost.push_back(serial);
+    for (const auto serial : lost) {
+        auto entry = flights_.extract(serial);
+        (void)scheduler_.finished(serial, scheduler::feedback::none, {}, std::chrono::steady_clock::now());
+        const auto message = entry.mapped().message;
+        message->reread = true;
+        batch_done(message);
+    }
+    if (!lost.empty())
+        dispatch();
+}
+
+void queue_manager::batch_done(const message_ptr& message) {
+    if (--message->outstanding == 0)
+        finish(message);
+}
+
+bool queue_manager::expired(const active_message& message) const {
+    if (message.force_expired)
+        return true;
+    const auto& cfg = worker_.cfg();
+    const auto lifetime =
+        message.envelope.sender.empty() ? cfg[param::bounce_queue_lifetime] : cfg[param::maximal_queue_lifetime];
+    return ::time(nullptr) >= message.envelope.arrival.tv_sec + lifetime.count();
+}
+
+// Every batch of this attempt has ended.
+void queue_manager::finish(const message_ptr& message) {
+    if (message->reread) {
+        retry_at_once(message);
+        return;
+    }
+    if (!message->deferred.empty() && expired(*message)) {
+        std::string storage;
+        log_.info(message->id + ": from=<" + std::string(address::quoted_view(message->envelope.sender, storage)) +
+                  ">, status=" + (message->force_expired ? "force-" : "") + "expired, returned to sender");
+        for (auto& entry : message->deferred) {
+            entry.action = "failed";
+            message->bounced.push_back(std::move(entry));
+        }
+        message->deferred.clear();
+    }
+    const auto warn = message->envelope.warn_time;
+    const bool warning_due = !message->deferred.empty() && warn > 0 && ::time(nullptr) >= warn;
+    if (!message->bounced.empty() || message->seen_before || warning_due)
+        worker_.spawn(finish_with_notices(message));
+    else
+        end(message);
+}
+
+// Bounce log, notice, marks: each on disk before the next.
+boost::asio::awaitable<void> queue_manager::finish_with_notices(message_ptr message) {
+    const auto busy = worker_.busy();
+    const auto* spool = &worker_.spool();
+    const auto warn = message->envelope.warn_time;
+    const bool warning_due = !message->deferred.empty() && warn > 0 && ::time(nullptr) >= warn;
+    auto job = [spool, message, warning_due, notices = notices_]() mutable -> result<std::vector<std::string>> {
+        using queue::directory;
+        const auto& id = message->id;
+        std::vector<std::string> queued;
+        if (!message->bounced.empty())
+            if (auto logged = queue::append_log(*spool, directory::bounce, id, message->bounced); !logged)
+                return tl::make_unexpected(logged.error());
+        // An earlier attempt may have logged bounces and died before it told the sender.
+        auto entries = queue::read_log(*spool, directory::bounce, id);
+        if (!entries)
+            return tl::make_unexpected(entries.error());
+        if (!entries->empty()) {
+            auto sent = notices.report(notify::kind::failure, id, directory::active, message->envelope, *entries);
+            if (!sent)
+                return sent;
+            queued = std::move(*sent);
+        }
+        if (!message->bounced.empty()) {
+            auto file = queue::queue_file::open(*spool, directory::active, id);
+            if (!file)
+                return tl::make_unexpected(file.error());
+            for (const auto& entry : message->bounced)
+                if (auto marked = file->mark_done(entry.offset); !marked)
+                    return tl::make_unexpected(marked.error());
+        }
+        if (!entries->empty())
+            (void)spool->remove(directory::bounce, id);
+        if (warning_due) {
+            auto sent = notices.report(notify::kind::delay, id, directory::active, message->envelope, message->deferred);
+            auto file = queue::queue_file::open(*spool, directory::active, id);
+            if (sent && file && message->envelope.warn_offset > 0)
+                (void)queue::set_warn_time(file->fd(), message->envelope.warn_offset, 0);
+            if (sent)
+                queued.insert(queued.end(), sent->begin(), sent->end());
+        }
+        return queued;
+    };
+    auto done = co_await worker_.disk().run(std::move(job));
+    if (!done) {
+        log_.warning(message->id + ": notice not sent, will be tried again: " + done.error().text());
+        // What bounced is not marked: it is tried again with the rest.
+        for (auto& entry : message->bounced) {
+            entry.action = "delayed";
+            message->deferred.push_back(std::move(entry));
+        }
+    } else {
+        for (const auto& id : *done)
+            arrived(id);
+    }
+    message->bounced.clear();
+    end(message);
+}
+
+void queue_manager::end(const message_ptr& message) {
+    if (!message->deferred.empty()) {
+        defer_message(message);
+    } else {
+        if (message->seen_before)
+            (void)worker_.spool().remove(queue::directory::defer, message->id);
+        auto removed = worker_.spool().remove(queue::directory::active, message->id);
+        if (!removed)
+            log_.warning(message->id + ": " + removed.error().text());
+        else if (*removed)
+            log_.info(message->id + ": removed");
+        crashes_.erase(message->id);
+    }
+    active_.erase(message->id);
+    feed_soon();
+}
+
+// The age of the message is its next delay: doubling, within minimal_ and maximal_backoff_time.
+void queue_manager::defer_message(const message_ptr& message) {
+    const auto& cfg = worker_.cfg();
+    timeval next{};
+    ::gettimeofday(&next, nullptr);
+    const long long age = next.tv_sec - message->envelope.arrival.tv_sec;
+    next.tv_sec += std::clamp<long long>(age, cfg[param::minimal_backoff_time].count(),
+                                         std::max(cfg[param::minimal_backoff_time], cfg[param::maximal_backoff_time]).count());
+    if (auto logged = queue::append_log(worker_.spool(), queue::directory::defer, message->id, message->deferred,
+                                        queue::durability::buffered);
+        !logged)
+        log_.warning(message->id + ": " + logged.error().text());
+    auto moved = worker_.spool().defer(queue::directory::active, message->id, next);
+    // Deleted under our hands by an administrator: nothing to keep.
+    if (!moved && moved.error().code != std::errc::no_such_file_or_directory)
+        log_.warning(message->id + ": " + moved.error().text());
+}
+
+void queue_manager::retry_at_once(const message_ptr& message) {
+    const auto id = message->id;
+    if (++crashes_[id] > crashes_tolerated) {
+        log_.warning(id + ": the delivering worker ended " + std::to_string(crashes_tolerated) +
+                     " times with this message; trying again later");
+        crashes_.erase(id);
+        for (const auto& to : message->envelope.recipients) {
+            delivery::recipient_result one;
+            one.dsn = "4.3.0";
+            one.reason = "mail transport unavailable";
+            message->deferred.push_back(make_entry(to, one));
+        }
+        message->reread = false;
+        message->bounced.clear();
+        end(message);
+        return;
+    }
+    auto moved = worker_.spool().move(queue::directory::active, queue::directory::incoming, id);
+    active_.erase(id);
+    if (moved)
+        arrived(id);
+    else if (moved.error().code != std::errc::no_such_file_or_directory)
+        log_.warning(id + ": " + moved.error().text());
+}
+
+} // namespace mta::daemon

@@ -1,0 +1,73 @@
+#include <signal.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include <boost/asio/io_context.hpp>
+
+#include <mta/config/command_log.hpp>
+
+#include "control.hpp"
+#include "run_worker.hpp"
+#include "services.hpp"
+
+namespace mta::daemon {
+namespace {
+
+// Takes the endpoints of some programs out of all.
+std::vector<endpoint> take_programs(std::vector<endpoint>& all, std::initializer_list<std::string_view> programs) {
+    std::vector<endpoint> out;
+    const auto wanted = [&](const endpoint& one) { return std::ranges::find(programs, one.program) != programs.end(); };
+    const auto rest = std::stable_partition(all.begin(), all.end(), [&](const endpoint& one) { return !wanted(one); });
+    std::move(rest, all.end(), std::back_inserter(out));
+    all.erase(rest, all.end());
+    return out;
+}
+
+result<void> start_services(worker& owner, std::vector<endpoint> endpoints) {
+    if (owner.role() == "queue")
+        return start_queue(owner, std::move(endpoints));
+    if (owner.role() == "send")
+        return start_smtp(owner, std::move(endpoints));
+    if (owner.role() == "deliver")
+        return start_deliver(owner, std::move(endpoints));
+    for (auto& one : take_programs(endpoints, {"pickup"}))
+        if (auto started = start_pickup(owner, std::move(one)); !started)
+            return started;
+    return start_smtpd(owner, take_programs(endpoints, {"smtpd"}));
+}
+
+} // namespace
+
+int run_worker(const std::string& role, const std::string& config_directory) {
+    ::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGHUP, SIG_IGN); // the supervisor tells what to do
+    ::signal(SIGINT, SIG_IGN);
+    ::signal(SIGTERM, SIG_IGN);
+    auto cfg = config::configuration::load(config_directory);
+    if (!cfg)
+        return 1; // the supervisor has just read it: it says what is wrong
+    auto log = config::open_mail_log(*cfg, role == "receive"   ? "smtpd"
+                                           : role == "queue"   ? "qmgr"
+                                           : role == "deliver" ? "local"
+                                                               : "smtp");
+    if (!log)
+        return 1;
+    boost::asio::io_context io(1);
+    worker self(io, role, *cfg, *log);
+    const auto fatal = [&](const error& reason) {
+        log->fatal(reason.text());
+        return 1;
+    };
+    auto setup = self.receive_setup(control_fd);
+    if (!setup)
+        return setup.error().code == errc::closed ? 0 : fatal(setup.error());
+    if (auto started = start_services(self, std::move(setup->endpoints)); !started)
+        return fatal(started.error());
+    if (auto dropped = self.drop(); !dropped)
+        return fatal(dropped.error());
+    self.run();
+    return 0;
+}
+
+} // namespace mta::daemon
