@@ -35,6 +35,9 @@ TEST_CASE("virtual alias expansion", "[rewrite][virtual_alias]") {
         row{"the extension goes along", "inline:{a@x.test=b@y.test}", "a+e@x.test", "b+e@y.test"},
         row{"a bare target is ours", "inline:{a@x.test=b}", "a@x.test", "b@home.test"},
         row{"a bare key of our domain", "inline:{a=b@y.test}", "a@home.test", "b@y.test"},
+        row{"the first takes its place", "inline:{{v2@x.test = v1@x.test, v2@x.test}, {v1@x.test = x1@y.test, y1@y.test}}",
+            "v2@x.test", "x1@y.test v2@x.test y1@y.test"},
+        row{"a circle", "inline:{a@x.test=b@x.test, b@x.test=a@x.test}", "a@x.test", "error: too large"},
         row{"trouble", "fail:", "a@x.test", "error: temporary failure"});
     CAPTURE(why);
     CHECK(expand(table, address) == out);

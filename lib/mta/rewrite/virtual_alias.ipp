@@ -1,4 +1,4 @@
-#include <algorithm>
+#include <iterator>
 #include <set>
 
 #include <mta/config/values.hpp>
@@ -61,44 +61,40 @@ result<bool> virtual_alias::knows(std::string_view address) {
     return found->has_value();
 }
 
+// The first target takes its alias's place, the others go to the end of the list: the order that people see in the
+// queue is the reference's.
 result<std::vector<std::string>> virtual_alias::expand(std::string_view address) {
-    std::vector<std::string> done;
+    std::vector<std::string> list{std::string(address)};
     if (empty())
-        return std::vector<std::string>{std::string(address)};
-    struct pending {
-        std::string address;
-        std::size_t depth;
+        return list;
+    const auto unreasonable = [&](const char* what) {
+        return fail(errc::too_large, std::string("unreasonable virtual_alias_maps map ") + what + " for " +
+                                         std::string(address) + " -- message not accepted, try again later");
     };
-    std::vector<pending> work{{std::string(address), 0}};
-    std::set<std::string> expanded; // an address that comes back stands for itself
-    while (!work.empty()) {
-        auto one = std::move(work.back());
-        work.pop_back();
-        if (one.address.size() > length_limit_)
-            return fail(errc::too_large, "unreasonable virtual_alias_maps map expansion size for " +
-                                             std::string(address) + " -- message not accepted, try again later");
-        if (one.depth > recursion_limit_)
-            return fail(errc::too_large, "unreasonable virtual_alias_maps map nesting for " + std::string(address) +
-                                             " -- message not accepted, try again later");
-        std::optional<std::vector<std::string>> targets;
-        if (expanded.insert(lower(one.address)).second) {
-            auto found = step(one.address);
-            if (!found)
-                return tl::make_unexpected(found.error());
-            targets = std::move(*found);
-        }
-        if (!targets) {
-            if (std::ranges::find(done, one.address) == done.end())
-                done.push_back(std::move(one.address));
+    std::set<std::string> begun; // an address that comes back stands for itself
+    for (std::size_t at = 0; at < list.size(); ++at) {
+        if (!begun.insert(lower(list[at])).second)
             continue;
+        for (std::size_t depth = 0;; ++depth) {
+            if (depth >= recursion_limit_)
+                return unreasonable("nesting");
+            if (list[at].size() > length_limit_)
+                return unreasonable("address length");
+            auto targets = step(list[at]);
+            if (!targets)
+                return tl::make_unexpected(targets.error());
+            if (!*targets || (*targets)->empty())
+                break;
+            if (list.size() + (*targets)->size() - 1 > expansion_limit_)
+                return unreasonable("expansion size");
+            const bool keeps_copy = iequals((*targets)->front(), list[at]);
+            list[at] = std::move((*targets)->front());
+            std::move((*targets)->begin() + 1, (*targets)->end(), std::back_inserter(list));
+            if (keeps_copy)
+                break;
         }
-        if (done.size() + work.size() + targets->size() > expansion_limit_)
-            return fail(errc::too_large, "unreasonable virtual_alias_maps map expansion size for " +
-                                             std::string(address) + " -- message not accepted, try again later");
-        for (auto it = targets->rbegin(); it != targets->rend(); ++it)
-            work.push_back({std::move(*it), one.depth + 1});
     }
-    return done;
+    return list;
 }
 
 } // namespace mta::rewrite
