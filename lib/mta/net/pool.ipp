@@ -25,14 +25,19 @@ struct pool::impl {
     bool stopping = false;
 
     bool add(std::function<void()> job) {
-        const std::lock_guard lock(mutex);
-        if (jobs.size() >= queue_limit)
-            return false;
-        jobs.push_back(std::move(job));
-        if (idle < jobs.size() && threads.size() < max_threads)
-            threads.emplace_back([this] { work(); });
-        else
-            ready.notify_one();
+        {
+            const std::lock_guard lock(mutex);
+            if (jobs.size() >= queue_limit)
+                return false;
+            jobs.push_back(std::move(job));
+            if (idle < jobs.size()) {
+                // A busy thread takes the job when it has ended its own.
+                if (threads.size() < max_threads)
+                    threads.emplace_back([this] { work(); });
+                return true;
+            }
+        }
+        ready.notify_one(); // without the lock, which the thread that wakes needs first
         return true;
     }
 
