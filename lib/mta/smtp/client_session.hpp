@@ -135,6 +135,8 @@ private:
         step what;
         std::size_t recipient = 0;
     };
+    // As texts name the command that a reply answers.
+    static constexpr std::string_view end_of_data = "end of DATA command";
 
     void on_reply(const reply& answer);
     void on_greeting(const reply& answer);
