@@ -6,19 +6,17 @@
 // disk pool.
 #pragma once
 
-#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 
 #include <mta/intake/context.hpp>
-#include <mta/intake/message.hpp>
-#include <mta/net/dns.hpp>
-#include <mta/net/stream.hpp>
 #include <mta/policy/access_policy.hpp>
 #include <mta/policy/world.hpp>
-#include <mta/smtp/server_session.hpp>
+#include <mta/smtp/server_settings.hpp>
 
+#include "client_names.hpp"
 #include "worker.hpp"
 
 namespace mta::daemon {
@@ -26,26 +24,15 @@ namespace mta::daemon {
 // What all sessions of the worker share.
 struct smtpd_shared {
     smtpd_shared(worker& w, intake::intake_context c, net::resolver r)
-        : owner(w), context(std::move(c)), resolver(std::move(r)) {}
+        : owner(w), context(std::move(c)), names(std::move(r)) {}
 
     worker& owner;
     intake::intake_context context;
-    net::resolver resolver;
+    client_names names;
     std::string cleanup_tag;
-
-    struct client_name {
-        std::string name = "unknown";
-        std::string reverse = "unknown";
-        bool trouble = false;
-        std::string remark; // for the log
-        std::chrono::steady_clock::time_point until{};
-    };
-    // Names of recent clients; a client that connects again within seconds costs no questions.
-    std::unordered_map<std::string, client_name> names;
 };
 
-// One session's place in the list of those that a stop must wake.
-struct smtpd_session;
+class smtpd_session;
 
 class smtpd_endpoint : public std::enable_shared_from_this<smtpd_endpoint> {
 public:
@@ -54,7 +41,7 @@ public:
     void start();
 
 private:
-    friend struct smtpd_session;
+    friend class smtpd_session;
     smtpd_endpoint(std::shared_ptr<smtpd_shared> shared, endpoint where, policy::access_policy policy)
         : shared_(std::move(shared)), where_(std::move(where)), policy_(std::move(policy)) {}
 
@@ -74,7 +61,7 @@ private:
     std::unique_ptr<policy::world> world_;
     smtp::server_settings settings_, stress_settings_;
     std::vector<std::shared_ptr<listener>> listeners_;
-    std::map<smtpd_session*, int> sessions_;
+    std::set<smtpd_session*> sessions_; // those that a stop must wake
     std::unordered_map<std::string, int> clients_; // sessions by address
     int active_ = 0;
     long long connection_limit_ = 50;
