@@ -1,0 +1,216 @@
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include <mta/core/local_socket.hpp>
+
+#include "control.hpp"
+#include "roles.hpp"
+#include "worker_set.hpp"
+
+namespace mta::daemon {
+
+namespace {
+
+void send_to(const child& to, attr_writer& message, std::span<const int> fds = {}) {
+    // A worker that died is noticed by its SIGCHLD; what was said to it is said again to its successor.
+    (void)send_with_fds(to.control.get(), message.finish(), fds);
+}
+
+void say(const child& to, std::string_view type) {
+    attr_writer message;
+    message.put("type", type);
+    send_to(to, message);
+}
+
+} // namespace
+
+failure in_master_cf(const config::configuration& cfg, const config::service_line& line, std::string text) {
+    return fail(errc::malformed, "file " + cfg.directory() + "/master.cf: line " + std::to_string(line.line) +
+                                     ": " + std::move(text));
+}
+
+void worker_set::silence() {
+    null_ = unique_fd(::open("/dev/null", O_RDWR | O_CLOEXEC));
+}
+
+child* worker_set::find(pid_t pid) noexcept {
+    const auto it = std::ranges::find(children_, pid, &child::pid);
+    return it == children_.end() ? nullptr : &*it;
+}
+
+void worker_set::drain(child& one) {
+    if (!std::exchange(one.draining, true))
+        say(one, "drain");
+}
+
+void worker_set::drain_all() {
+    for (auto& one : children_)
+        drain(one);
+}
+
+void worker_set::stop_all() {
+    for (const auto& one : children_)
+        say(one, "stop");
+}
+
+void worker_set::kill_all() noexcept {
+    for (const auto& one : children_)
+        ::kill(one.pid, SIGKILL);
+}
+
+std::optional<child> worker_set::remove(pid_t pid) {
+    const auto it = std::ranges::find(children_, pid, &child::pid);
+    if (it == children_.end())
+        return std::nullopt;
+    child dead = std::move(*it);
+    children_.erase(it);
+    return dead;
+}
+
+std::optional<pid_t> worker_set::remove_spawner(pid_t pid) {
+    const auto node = spawners_.extract(pid);
+    if (node.empty())
+        return std::nullopt;
+    return node.mapped();
+}
+
+std::optional<unsigned long> worker_set::free_slot() const {
+    std::array<bool, slot_count> taken{};
+    for (const auto& one : children_)
+        taken[one.slot] = true;
+    const auto free = std::ranges::find(taken, false);
+    if (free == taken.end())
+        return std::nullopt;
+    return static_cast<unsigned long>(free - taken.begin());
+}
+
+result<pid_t> worker_set::execute(const std::vector<std::string>& words, unique_fd socket) {
+    std::vector<char*> arguments;
+    for (const auto& word : words)
+        arguments.push_back(const_cast<char*>(word.c_str()));
+    arguments.push_back(nullptr);
+    const pid_t pid = ::fork();
+    if (pid < 0)
+        return fail_errno("fork");
+    if (pid > 0)
+        return pid;
+    if (null_)
+        ::dup2(null_.get(), STDERR_FILENO); // whoever reads the starter's output waits for its end
+    sigset_t none;
+    sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    if (socket.get() == control_fd)
+        ::fcntl(control_fd, F_SETFD, 0);
+    else
+        ::dup2(socket.get(), control_fd);
+    ::execv("/proc/self/exe", arguments.data());
+    ::_exit(127);
+}
+
+result<void> worker_set::introduce(child& to) {
+    attr_writer message;
+    message.put("type", "identity")
+        .put("slot", static_cast<long long>(to.slot))
+        .put("privileged", current_.privileged ? 1 : 0);
+    send_to(to, message);
+    for (const auto& line : current_.services) {
+        const auto served = role_of(line.program);
+        if (!served || role_name(*served) != to.role)
+            continue;
+        auto fds = listeners_.open(current_.cfg, line, current_.owner, current_.privileged);
+        if (!fds)
+            return in_master_cf(current_.cfg, line, fds.error().text());
+        message.put("type", "endpoint")
+            .put("service", line.name)
+            .put("service_type", config::to_string(line.type));
+        message.put("program", line.program).put("wakeup", line.wakeup);
+        message.put("process_limit", line.maxproc);
+        for (const auto& [name, value] : line.settings)
+            message.put("override:" + name, value);
+        send_to(to, message, *fds);
+    }
+    return {};
+}
+
+result<void> worker_set::connect(child& a, child& b) {
+    auto ends = socket_pair(SOCK_STREAM);
+    if (!ends)
+        return tl::make_unexpected(ends.error());
+    const std::array<int, 1> first{ends->first.get()};
+    const std::array<int, 1> second{ends->second.get()};
+    attr_writer message;
+    message.put("type", "peer").put("role", b.role);
+    send_to(a, message, first);
+    message.put("type", "peer").put("role", a.role);
+    send_to(b, message, second);
+    return {};
+}
+
+// The queue worker talks to every other one.
+result<void> worker_set::connect_peers(child& newcomer) {
+    for (auto& other : children_) {
+        // An old receive worker still takes mail in the sessions that it finishes.
+        if (other.pid == newcomer.pid || (other.draining && other.role != "receive"))
+            continue;
+        if (newcomer.role == "queue" || other.role == "queue")
+            if (auto connected = connect(newcomer, other); !connected)
+                return connected;
+    }
+    return {};
+}
+
+result<void> worker_set::start_spawner(child& deliver) {
+    if (!current_.privileged)
+        return {};
+    auto ends = socket_pair(SOCK_STREAM);
+    if (!ends)
+        return tl::make_unexpected(ends.error());
+    auto pid = execute({"mtad", "--spawner", "-c", current_.cfg.directory()}, std::move(ends->first));
+    if (!pid)
+        return tl::make_unexpected(pid.error());
+    spawners_[*pid] = deliver.pid;
+    const std::array<int, 1> fds{ends->second.get()};
+    attr_writer message;
+    message.put("type", "spawner");
+    send_to(deliver, message, fds);
+    return {};
+}
+
+result<void> worker_set::start(const std::string& role) {
+    const auto slot = free_slot();
+    if (!slot)
+        return fail(errc::temporary, "too many workers that still finish their sessions");
+    auto ends = socket_pair(SOCK_SEQPACKET);
+    if (!ends)
+        return tl::make_unexpected(ends.error());
+    auto pid = execute({"mtad", "--worker=" + role, "-c", current_.cfg.directory()}, std::move(ends->first));
+    if (!pid)
+        return tl::make_unexpected(pid.error());
+    children_.push_back({role, *pid, std::move(ends->second), *slot, std::chrono::steady_clock::now()});
+    auto& started = children_.back();
+    if (auto ready = prepare(started); !ready) {
+        // Half of a worker serves nobody; its end is awaited like any other's, and starts nothing.
+        started.draining = true;
+        ::kill(started.pid, SIGKILL);
+        return ready;
+    }
+    say(started, "start");
+    return {};
+}
+
+result<void> worker_set::prepare(child& started) {
+    if (auto told = introduce(started); !told)
+        return told;
+    if (auto connected = connect_peers(started); !connected)
+        return connected;
+    if (started.role == "deliver")
+        return start_spawner(started);
+    return {};
+}
+
+} // namespace mta::daemon
