@@ -17,7 +17,8 @@
 namespace mta::daemon {
 namespace {
 
-constexpr int messages_per_turn = 20; // then other coroutines get the loop
+constexpr int messages_per_turn = 20;         // then other coroutines get the loop
+constexpr std::size_t most_recipients = 1000; // of one delivery, so that request and answer fit in a frame
 
 timeval now_timeval() {
     timeval now{};
@@ -30,8 +31,9 @@ timeval now_timeval() {
 queue_manager::queue_manager(worker& owner, rewrite::router router, notice_sender notices,
                              const std::vector<config::service_line>& services)
     : worker_(owner), log_(owner.log().with_tag(owner.cfg().text("syslog_name") + "/qmgr")),
-      error_log_(owner.log().with_tag(owner.cfg().text("syslog_name") + "/error")), router_(std::move(router)),
-      notices_(std::move(notices)), scheduler_([this](const std::string& name) { return limits_of(name); }) {
+      error_log_(owner.log().with_tag(owner.cfg().text("syslog_name") + "/error")),
+      router_(std::move(router)), notices_(std::move(notices)),
+      scheduler_([this](const std::string& name) { return limits_of(name); }) {
     const auto otherwise = static_cast<int>(owner.cfg()[param::default_process_limit]);
     for (const auto& line : services)
         if (line.type == config::service_type::local)
@@ -73,7 +75,8 @@ result<void> queue_manager::start() {
 }
 
 boost::asio::awaitable<void> queue_manager::begin() {
-    // An earlier queue worker (before a reload, or orphaned) holds the lock until it has let go of everything.
+    // An earlier queue worker (before a reload, or orphaned) holds the lock until it has let go of
+    // everything.
     for (;;) {
         auto held = try_lock(lock_.get(), lock_mode::exclusive);
         if (held && *held)
@@ -98,8 +101,8 @@ boost::asio::awaitable<void> queue_manager::scan_periodically() {
     }
 }
 
-// What is in active/ and not in our hands was left by an earlier queue worker. A delivery of its time may still be
-// running: then the file is locked, and the next round finds it.
+// What is in active/ and not in our hands was left by an earlier queue worker. A delivery of its time may
+// still be running: then the file is locked, and the next round finds it.
 void queue_manager::recover_active() {
     std::vector<std::string> found;
     (void)queue::scan(worker_.spool(), queue::directory::active, [&](const queue::scan_entry& entry) {
@@ -116,7 +119,8 @@ void queue_manager::recover_active() {
             log_.info(id + ": skipped, still being delivered");
             continue;
         }
-        if (auto moved = worker_.spool().move(queue::directory::active, queue::directory::incoming, id); !moved)
+        if (auto moved = worker_.spool().move(queue::directory::active, queue::directory::incoming, id);
+            !moved)
             log_.warning(id + ": " + moved.error().text());
     }
 }
@@ -216,7 +220,8 @@ bool queue_manager::feed_from_scan(queue::directory which) {
     return true;
 }
 
-// Locks the file, takes it into active/ and reads its envelope. nullopt when it is not (or no longer) ours to take.
+// Locks the file, takes it into active/ and reads its envelope. nullopt when it is not (or no longer) ours to
+// take.
 std::optional<queue::queue_file> queue_manager::claim(const std::string& id, queue::directory from,
                                                       active_message& into) {
     auto file = queue::queue_file::open(worker_.spool(), from, id);
@@ -311,7 +316,8 @@ void queue_manager::route_all(const message_ptr& message) {
             continue;
         }
         recipients[index].address = route->recipient;
-        const auto limit = scheduler_.limits(route->transport).recipients;
+        const auto limit =
+            static_cast<std::size_t>(std::max(scheduler_.limits(route->transport).recipients, 0));
         const auto& key = limit == 1 ? recipients[index].address : route->nexthop;
         auto& slot = open[{route->transport, key}];
         if (slot.work.recipients.empty()) {
@@ -321,7 +327,7 @@ void queue_manager::route_all(const message_ptr& message) {
             slot.key = key;
         }
         slot.work.recipients.push_back(index);
-        if (limit > 0 && slot.work.recipients.size() >= static_cast<std::size_t>(limit))
+        if (slot.work.recipients.size() >= (limit > 0 ? std::min(limit, most_recipients) : most_recipients))
             add_batch(message, std::exchange(slot.work, {}), slot.key);
     }
     for (auto& [destination, slot] : open)
@@ -330,7 +336,8 @@ void queue_manager::route_all(const message_ptr& message) {
     batch_done(message);
 }
 
-void queue_manager::add_batch(const message_ptr& message, delivery::batch work, const std::string& queue_key) {
+void queue_manager::add_batch(const message_ptr& message, delivery::batch work,
+                              const std::string& queue_key) {
     work.serial = ++next_serial_;
     ++message->outstanding;
     const auto known = services_.find(work.transport);
@@ -363,7 +370,8 @@ void queue_manager::dispatch() {
         send(std::move(*work));
 }
 
-delivery::request queue_manager::make_request(const active_message& message, const delivery::batch& work) const {
+delivery::request queue_manager::make_request(const active_message& message,
+                                              const delivery::batch& work) const {
     const auto& e = message.envelope;
     delivery::request out;
     out.serial = work.serial;
@@ -400,8 +408,8 @@ void queue_manager::send(delivery::batch work) {
     if (known == services_.end() || known->second.served_by == role::later) {
         const std::string reason = known == services_.end()
                                        ? "mail transport \"" + work.transport + "\" is not in master.cf"
-                                       : "mail transport \"" + work.transport + "\": program " + known->second.program +
-                                             " is not served by this version";
+                                       : "mail transport \"" + work.transport + "\": program " +
+                                             known->second.program + " is not served by this version";
         log_.warning(reason);
         (void)scheduler_.finished(work.serial, delivery::scheduler::feedback::none, {}, {});
         for (const auto index : work.recipients)
@@ -416,7 +424,8 @@ void queue_manager::send(delivery::batch work) {
 }
 
 // The error, retry and discard transports need no other process.
-void queue_manager::answer_here(const message_ptr& message, const delivery::batch& work, std::string_view program) {
+void queue_manager::answer_here(const message_ptr& message, const delivery::batch& work,
+                                std::string_view program) {
     const auto request = make_request(*message, work);
     const auto answer = delivery::error_results(program, request);
     const auto log = error_log_.with_tag(worker_.cfg().text("syslog_name") + "/" + std::string(program))
@@ -425,8 +434,9 @@ void queue_manager::answer_here(const message_ptr& message, const delivery::batc
         const auto of = std::ranges::find(request.recipients, one.offset, &delivery::recipient_ref::offset);
         if (of == request.recipients.end())
             continue;
-        log.info(delivery::status_line(message->id, of->address, of->original, "none", delivery::delays_until_now(request),
-                                       one.dsn, delivery::status_word(one.outcome), one.reason));
+        log.info(delivery::status_line(message->id, of->address, of->original, "none",
+                                       delivery::delays_until_now(request), one.dsn,
+                                       delivery::status_word(one.outcome), one.reason));
         if (one.outcome == delivery::outcome::delivered) {
             auto file = queue::queue_file::open(worker_.spool(), queue::directory::active, message->id);
             if (file)

@@ -51,10 +51,13 @@ boost::asio::awaitable<void> queue_manager::collect(std::shared_ptr<net::channel
             continue;
         }
         auto answer = delivery::response::parse(*frame);
-        if (answer)
-            on_response(*answer);
-        else
-            log_.warning("damaged answer from a worker: " + answer.error().text());
+        if (!answer) {
+            // Whose deliveries it was about cannot be told. A new queue worker reads all again.
+            log_.error("damaged answer from a worker: " + answer.error().text());
+            worker_.io().stop();
+            co_return;
+        }
+        on_response(*answer);
     }
     lost_peer(from);
 }
@@ -66,6 +69,11 @@ void queue_manager::on_response(const delivery::response& answer) {
     const auto message = entry.mapped().message;
     for (const auto& one : answer.recipients)
         take_result(*message, one);
+    // A recipient without a result counts as not served: what the queue file says is read again.
+    for (const auto index : entry.mapped().work.recipients)
+        if (std::ranges::find(answer.recipients, message->envelope.recipients[index].offset,
+                              &delivery::recipient_result::offset) == answer.recipients.end())
+            message->reread = true;
     const bool failed = !answer.dead_destination.empty();
     const auto refused =
         scheduler_.finished(answer.serial, failed ? scheduler::feedback::failed : scheduler::feedback::good,
@@ -100,8 +108,8 @@ void queue_manager::defer_recipient(active_message& message, std::size_t index, 
     about.active = message.active;
     ::gettimeofday(&about.sent, nullptr);
     error_log_.with_number(worker_.next_number())
-        .info(delivery::status_line(message.id, to.address, to.original, "none", delivery::delays_until_now(about),
-                                    one.dsn, "deferred", reason));
+        .info(delivery::status_line(message.id, to.address, to.original, "none",
+                                    delivery::delays_until_now(about), one.dsn, "deferred", reason));
     message.deferred.push_back(make_entry(to, one));
 }
 
@@ -142,8 +150,8 @@ bool queue_manager::expired(const active_message& message) const {
     if (message.force_expired)
         return true;
     const auto& cfg = worker_.cfg();
-    const auto lifetime =
-        message.envelope.sender.empty() ? cfg[param::bounce_queue_lifetime] : cfg[param::maximal_queue_lifetime];
+    const auto lifetime = message.envelope.sender.empty() ? cfg[param::bounce_queue_lifetime]
+                                                          : cfg[param::maximal_queue_lifetime];
     return ::time(nullptr) >= message.envelope.arrival.tv_sec + lifetime.count();
 }
 
@@ -155,7 +163,8 @@ void queue_manager::finish(const message_ptr& message) {
     }
     if (!message->deferred.empty() && expired(*message)) {
         std::string storage;
-        log_.info(message->id + ": from=<" + std::string(address::quoted_view(message->envelope.sender, storage)) +
+        log_.info(message->id + ": from=<" +
+                  std::string(address::quoted_view(message->envelope.sender, storage)) +
                   ">, status=" + (message->force_expired ? "force-" : "") + "expired, returned to sender");
         for (auto& entry : message->deferred) {
             entry.action = "failed";
@@ -177,7 +186,8 @@ boost::asio::awaitable<void> queue_manager::finish_with_notices(message_ptr mess
     const auto* spool = &worker_.spool();
     const auto warn = message->envelope.warn_time;
     const bool warning_due = !message->deferred.empty() && warn > 0 && ::time(nullptr) >= warn;
-    auto job = [spool, message, warning_due, notices = notices_]() mutable -> result<std::vector<std::string>> {
+    auto job = [spool, message, warning_due,
+                notices = notices_]() mutable -> result<std::vector<std::string>> {
         using queue::directory;
         const auto& id = message->id;
         std::vector<std::string> queued;
@@ -189,7 +199,8 @@ boost::asio::awaitable<void> queue_manager::finish_with_notices(message_ptr mess
         if (!entries)
             return tl::make_unexpected(entries.error());
         if (!entries->empty()) {
-            auto sent = notices.report(notify::kind::failure, id, directory::active, message->envelope, *entries);
+            auto sent =
+                notices.report(notify::kind::failure, id, directory::active, message->envelope, *entries);
             if (!sent)
                 return sent;
             queued = std::move(*sent);
@@ -205,7 +216,8 @@ boost::asio::awaitable<void> queue_manager::finish_with_notices(message_ptr mess
         if (!entries->empty())
             (void)spool->remove(directory::bounce, id);
         if (warning_due) {
-            auto sent = notices.report(notify::kind::delay, id, directory::active, message->envelope, message->deferred);
+            auto sent = notices.report(notify::kind::delay, id, directory::active, message->envelope,
+                                       message->deferred);
             auto file = queue::queue_file::open(*spool, directory::active, id);
             if (sent && file && message->envelope.warn_offset > 0)
                 (void)queue::set_warn_time(file->fd(), message->envelope.warn_offset, 0);
@@ -253,10 +265,11 @@ void queue_manager::defer_message(const message_ptr& message) {
     timeval next{};
     ::gettimeofday(&next, nullptr);
     const long long age = next.tv_sec - message->envelope.arrival.tv_sec;
-    next.tv_sec += std::clamp<long long>(age, cfg[param::minimal_backoff_time].count(),
-                                         std::max(cfg[param::minimal_backoff_time], cfg[param::maximal_backoff_time]).count());
-    if (auto logged = queue::append_log(worker_.spool(), queue::directory::defer, message->id, message->deferred,
-                                        queue::durability::buffered);
+    next.tv_sec += std::clamp<long long>(
+        age, cfg[param::minimal_backoff_time].count(),
+        std::max(cfg[param::minimal_backoff_time], cfg[param::maximal_backoff_time]).count());
+    if (auto logged = queue::append_log(worker_.spool(), queue::directory::defer, message->id,
+                                        message->deferred, queue::durability::buffered);
         !logged)
         log_.warning(message->id + ": " + logged.error().text());
     auto moved = worker_.spool().defer(queue::directory::active, message->id, next);

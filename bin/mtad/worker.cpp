@@ -74,7 +74,7 @@ void worker::notify_queue(const std::string& id) {
 
 std::shared_ptr<net::channel> worker::peer(const std::string& role) const {
     const auto it = impl_->peers.find(role);
-    return it == impl_->peers.end() ? nullptr : it->second;
+    return it == impl_->peers.end() || !it->second->is_open() ? nullptr : it->second;
 }
 
 void worker::on_peer(const std::string& role, std::function<void(std::shared_ptr<net::channel>)> action) {

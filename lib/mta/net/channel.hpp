@@ -31,6 +31,9 @@ public:
     // The next message. errc::closed at end of file or after close(); any error is final.
     [[nodiscard]] awaitable<result<std::string>> receive(milliseconds limit = no_limit);
 
+    // False once sends are dropped: the peer is gone, or close() was called.
+    [[nodiscard]] bool is_open() const noexcept;
+
     // Bytes queued and not yet taken by the kernel: the sender's measure for holding back.
     [[nodiscard]] std::size_t queued() const noexcept;
     // Waits until at most `level` bytes are queued. One waiter at a time.

@@ -143,6 +143,8 @@ awaitable<result<std::string>> channel::receive(milliseconds limit) {
     }
 }
 
+bool channel::is_open() const noexcept { return impl_ && !impl_->broken; }
+
 std::size_t channel::queued() const noexcept { return impl_->queued(); }
 
 awaitable<result<void>> channel::drained(std::size_t level, milliseconds limit) {
