@@ -389,6 +389,7 @@ delivery::request queue_manager::make_request(const active_message& message,
     out.sent = now_timeval();
     out.reuse = scheduler_.more_waits(work.serial);
     out.smtputf8 = e.size && e.size->send_options != 0;
+    out.probe = message.probe();
     out.rewrite_context = e.rewrite_context;
     out.client = e.attributes;
     out.recipients.reserve(work.recipients.size());
@@ -436,8 +437,8 @@ void queue_manager::answer_here(const message_ptr& message, const delivery::batc
             continue;
         log.info(delivery::status_line(message->id, of->address, of->original, "none",
                                        delivery::delays_until_now(request), one.dsn,
-                                       delivery::status_word(one.outcome), one.reason));
-        if (one.outcome == delivery::outcome::delivered) {
+                                       delivery::status_word(one.outcome, request.probe), one.reason));
+        if (one.outcome == delivery::outcome::delivered && !request.probe) {
             auto file = queue::queue_file::open(worker_.spool(), queue::directory::active, message->id);
             if (file)
                 (void)file->mark_done(one.offset);

@@ -1,9 +1,9 @@
-// The queue manager: what is due becomes active, goes to the workers that deliver, and ends delivered, returned or
-// deferred. What Postfix calls qmgr.
+// The queue manager: what is due becomes active, goes to the workers that deliver, and ends delivered,
+// returned or deferred. What Postfix calls qmgr.
 //
-// It never trusts memory for the truth: the queue file says which recipients are still to be served. A worker that
-// dies costs a second reading of the files that it had in hand. No step removes or marks anything before what it
-// stands for is on disk: bounce record, then notice, then mark.
+// It never trusts memory for the truth: the queue file says which recipients are still to be served. A worker
+// that dies costs a second reading of the files that it had in hand. No step removes or marks anything before
+// what it stands for is on disk: bounce record, then notice, then mark.
 //
 // Runs on the worker's loop; what flushes runs on the disk pool.
 #pragma once
@@ -38,8 +38,8 @@ public:
     queue_manager(worker& owner, rewrite::router router, notice_sender notices,
                   const std::vector<config::service_line>& services);
 
-    // Opens the lock of the one queue manager; then, on the loop: takes it, puts what an earlier manager left in
-    // active/ back, and goes on for ever.
+    // Opens the lock of the one queue manager; then, on the loop: takes it, puts what an earlier manager left
+    // in active/ back, and goes on for ever.
     [[nodiscard]] result<void> start();
 
     // One message is complete in incoming/.
@@ -50,6 +50,11 @@ public:
 
 private:
     struct active_message {
+        // Nothing is delivered: a report of what would be is the purpose (sendmail -bv).
+        [[nodiscard]] bool probe() const noexcept {
+            return (envelope.trace_flags & (queue::trace_user_probe | queue::trace_server_probe)) != 0;
+        }
+
         std::string id;
         queue::envelope envelope;
         timeval active{};
@@ -60,6 +65,8 @@ private:
         std::size_t outstanding = 0; // batches waiting or in flight
         std::vector<queue::log_entry> bounced;
         std::vector<queue::log_entry> deferred;
+        std::vector<queue::log_entry>
+            reported; // what a delivery report is due about: NOTIFY=SUCCESS, sendmail -v
     };
     using message_ptr = std::shared_ptr<active_message>;
     struct flight {
@@ -97,18 +104,29 @@ private:
     void dispatch();
     [[nodiscard]] bool usable(const std::string& transport) const;
     void send(delivery::batch work);
-    [[nodiscard]] delivery::request make_request(const active_message& message, const delivery::batch& work) const;
+    [[nodiscard]] delivery::request make_request(const active_message& message,
+                                                 const delivery::batch& work) const;
     void answer_here(const message_ptr& message, const delivery::batch& work, std::string_view program);
 
     // Results.
     void on_response(const delivery::response& answer);
     void take_result(active_message& message, const delivery::recipient_result& one);
+    static void note_delivery(active_message& message, const queue::recipient& to,
+                              const delivery::recipient_result& one);
     void refuse(const delivery::scheduler::refusal& refused);
-    void defer_recipient(active_message& message, std::size_t index, std::string dsn, const std::string& reason);
+    void defer_recipient(active_message& message, std::size_t index, std::string dsn,
+                         const std::string& reason);
     void lost_peer(const std::shared_ptr<net::channel>& peer);
     void batch_done(const message_ptr& message);
     void finish(const message_ptr& message);
     boost::asio::awaitable<void> finish_with_notices(message_ptr message);
+    [[nodiscard]] static bool warning_due(const active_message& message);
+    [[nodiscard]] static result<std::vector<std::string>>
+    return_bounced(const queue::spool& spool, notice_sender& notices, const active_message& message);
+    [[nodiscard]] static std::vector<std::string>
+    warn_of_delay(const queue::spool& spool, notice_sender& notices, const active_message& message);
+    [[nodiscard]] static result<std::vector<std::string>>
+    report_deliveries(const queue::spool& spool, notice_sender& notices, const active_message& message);
     void end(const message_ptr& message);
     void defer_message(const message_ptr& message);
     [[nodiscard]] bool expired(const active_message& message) const;

@@ -1,4 +1,4 @@
-// What deliveries answer, and how a message's attempt ends. The rest of queue_manager.
+// What deliveries answer, and how a message's attempt ends; notices are made in queue_notices.cpp.
 #include <sys/time.h>
 
 #include <algorithm>
@@ -27,7 +27,10 @@ queue::log_entry make_entry(const queue::recipient& to, const delivery::recipien
     entry.dsn_original = to.dsn_original;
     entry.notify = to.notify;
     entry.status = one.dsn;
-    entry.action = one.outcome == outcome::deferred ? "delayed" : "failed";
+    entry.action = one.outcome == outcome::deferred  ? "delayed"
+                   : one.outcome == outcome::bounced ? "failed"
+                   : one.action.empty()              ? "relayed"
+                                                     : one.action;
     entry.diag_type = one.diag_type;
     entry.diag_text = one.diag_text;
     entry.mta_type = one.mta_type;
@@ -89,11 +92,28 @@ void queue_manager::take_result(active_message& message, const delivery::recipie
     const auto to = std::ranges::find(recipients, one.offset, &queue::recipient::offset);
     if (to == recipients.end())
         return;
-    if (one.outcome == outcome::delivered)
+    note_delivery(message, *to, one);
+    if (one.outcome == outcome::delivered || message.probe())
         return;
     auto& list = one.outcome == outcome::bounced && !worker_.cfg()[param::soft_bounce] ? message.bounced
                                                                                        : message.deferred;
     list.push_back(make_entry(*to, one));
+}
+
+// Success is reported to who asked for it, unless a next host that knows DSN was asked to do so (RFC
+// 3461 5.2); sendmail -v asks for everything that the first attempt brings.
+void queue_manager::note_delivery(active_message& message, const queue::recipient& to,
+                                  const delivery::recipient_result& one) {
+    const bool everything = message.probe() || (message.envelope.trace_flags & queue::trace_record) != 0;
+    const bool asked = (to.notify & queue::notify_success) != 0 && one.outcome == outcome::delivered;
+    if (!everything && (!asked || one.action.empty()))
+        return;
+    auto entry = make_entry(to, one);
+    if (message.probe())
+        entry.action = delivery::status_word(one.outcome, true);
+    if (!one.relay.empty())
+        entry.reason = "delivery via " + one.relay + ": " + entry.reason;
+    message.reported.push_back(std::move(entry));
 }
 
 void queue_manager::defer_recipient(active_message& message, std::size_t index, std::string dsn,
@@ -109,8 +129,11 @@ void queue_manager::defer_recipient(active_message& message, std::size_t index, 
     ::gettimeofday(&about.sent, nullptr);
     error_log_.with_number(worker_.next_number())
         .info(delivery::status_line(message.id, to.address, to.original, "none",
-                                    delivery::delays_until_now(about), one.dsn, "deferred", reason));
-    message.deferred.push_back(make_entry(to, one));
+                                    delivery::delays_until_now(about), one.dsn,
+                                    delivery::status_word(one.outcome, message.probe()), reason));
+    note_delivery(message, to, one);
+    if (!message.probe())
+        message.deferred.push_back(make_entry(to, one));
 }
 
 // What waited for a destination that turned out dead.
@@ -172,74 +195,11 @@ void queue_manager::finish(const message_ptr& message) {
         }
         message->deferred.clear();
     }
-    const auto warn = message->envelope.warn_time;
-    const bool warning_due = !message->deferred.empty() && warn > 0 && ::time(nullptr) >= warn;
-    if (!message->bounced.empty() || message->seen_before || warning_due)
+    if (!message->bounced.empty() || !message->reported.empty() || message->seen_before ||
+        warning_due(*message))
         worker_.spawn(finish_with_notices(message));
     else
         end(message);
-}
-
-// Bounce log, notice, marks: each on disk before the next.
-boost::asio::awaitable<void> queue_manager::finish_with_notices(message_ptr message) {
-    const auto busy = worker_.busy();
-    const auto* spool = &worker_.spool();
-    const auto warn = message->envelope.warn_time;
-    const bool warning_due = !message->deferred.empty() && warn > 0 && ::time(nullptr) >= warn;
-    auto job = [spool, message, warning_due,
-                notices = notices_]() mutable -> result<std::vector<std::string>> {
-        using queue::directory;
-        const auto& id = message->id;
-        std::vector<std::string> queued;
-        if (!message->bounced.empty())
-            if (auto logged = queue::append_log(*spool, directory::bounce, id, message->bounced); !logged)
-                return tl::make_unexpected(logged.error());
-        // An earlier attempt may have logged bounces and died before it told the sender.
-        auto entries = queue::read_log(*spool, directory::bounce, id);
-        if (!entries)
-            return tl::make_unexpected(entries.error());
-        if (!entries->empty()) {
-            auto sent =
-                notices.report(notify::kind::failure, id, directory::active, message->envelope, *entries);
-            if (!sent)
-                return sent;
-            queued = std::move(*sent);
-        }
-        if (!message->bounced.empty()) {
-            auto file = queue::queue_file::open(*spool, directory::active, id);
-            if (!file)
-                return tl::make_unexpected(file.error());
-            for (const auto& entry : message->bounced)
-                if (auto marked = file->mark_done(entry.offset); !marked)
-                    return tl::make_unexpected(marked.error());
-        }
-        if (!entries->empty())
-            (void)spool->remove(directory::bounce, id);
-        if (warning_due) {
-            auto sent = notices.report(notify::kind::delay, id, directory::active, message->envelope,
-                                       message->deferred);
-            auto file = queue::queue_file::open(*spool, directory::active, id);
-            if (sent && file && message->envelope.warn_offset > 0)
-                (void)queue::set_warn_time(file->fd(), message->envelope.warn_offset, 0);
-            if (sent)
-                queued.insert(queued.end(), sent->begin(), sent->end());
-        }
-        return queued;
-    };
-    auto done = co_await worker_.disk().run(std::move(job));
-    if (!done) {
-        log_.warning(message->id + ": notice not sent, will be tried again: " + done.error().text());
-        // What bounced is not marked: it is tried again with the rest.
-        for (auto& entry : message->bounced) {
-            entry.action = "delayed";
-            message->deferred.push_back(std::move(entry));
-        }
-    } else {
-        for (const auto& id : *done)
-            arrived(id);
-    }
-    message->bounced.clear();
-    end(message);
 }
 
 void queue_manager::end(const message_ptr& message) {

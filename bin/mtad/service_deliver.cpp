@@ -1,8 +1,8 @@
 // The deliver worker: the local and virtual delivery agents.
 //
-// A request of the queue worker becomes one job on a bounded pool: open the queue file, lock it, deliver to each
-// recipient, mark those that were delivered. Mailboxes are written and users' files read as their owners, in helpers
-// that the spawner starts; without root, in this process and for its own user alone.
+// A request of the queue worker becomes one job on a bounded pool: open the queue file, lock it, deliver to
+// each recipient, mark those that were delivered. Mailboxes are written and users' files read as their
+// owners, in helpers that the spawner starts; without root, in this process and for its own user alone.
 // Touches: active/ (read, mark), tables, public/cleanup (forwards). Runs as mail_owner.
 #include <csignal>
 #include <map>
@@ -38,7 +38,8 @@ struct delivered {
 // One request, on a pool thread.
 class delivery_job {
 public:
-    delivery_job(const queue::spool& spool, const transport& through, const delivery::request& about, timeval handed)
+    delivery_job(const queue::spool& spool, const transport& through, const delivery::request& about,
+                 timeval handed)
         : spool_(spool), through_(through), about_(about), handed_(handed) {}
 
     delivered run() {
@@ -69,15 +70,17 @@ public:
     }
 
 private:
-    void deliver(queue::queue_file& file, const queue::queue_file& readable, const delivery::recipient_ref& to) {
+    void deliver(queue::queue_file& file, const queue::queue_file& readable,
+                 const delivery::recipient_ref& to) {
         auto done = through_.agent->deliver(about_, to, readable.fd());
         for (auto& text : done.warnings)
             out_.warnings.push_back(std::move(text));
         for (const auto& event : done.events)
             log(to, event);
-        if (done.status.delivered())
+        if (done.status.delivered() && !about_.probe)
             if (auto marked = file.mark_done(to.offset); !marked)
-                out_.warnings.push_back(about_.queue_id + ": cannot mark recipient: " + marked.error().text());
+                out_.warnings.push_back(about_.queue_id +
+                                        ": cannot mark recipient: " + marked.error().text());
         add(to, done.status, done.action);
     }
 
@@ -91,7 +94,7 @@ private:
         out_.lines.push_back(delivery::status_line(
             about_.queue_id, event.address, original, through_.where.service,
             delivery::format_delays(times, through_.decimals), event.status.dsn,
-            delivery::status_word(event.status.outcome), event.status.reason));
+            delivery::status_word(event.status.outcome, about_.probe), event.status.reason));
     }
 
     void add(const delivery::recipient_ref& to, const delivery::status& status, const std::string& action) {
@@ -100,6 +103,7 @@ private:
         one.outcome = status.outcome;
         one.dsn = status.dsn;
         one.reason = status.reason;
+        one.relay = through_.where.service;
         one.action = status.delivered() ? action : "";
         out_.response.recipients.push_back(std::move(one));
     }
@@ -113,14 +117,15 @@ private:
 
 class deliver_service {
 public:
-    deliver_service(worker& owner, std::unique_ptr<delivery::mailbox_port> port, delivery::spawner_port* helpers)
-        : worker_(owner), port_(std::move(port)), helpers_(helpers), pool_(owner.io(), most_threads, most_waiting),
-          stopped_(owner.io()) {}
+    deliver_service(worker& owner, std::unique_ptr<delivery::mailbox_port> port,
+                    delivery::spawner_port* helpers)
+        : worker_(owner), port_(std::move(port)), helpers_(helpers),
+          pool_(owner.io(), most_threads, most_waiting), stopped_(owner.io()) {}
 
     [[nodiscard]] result<void> add(endpoint where) {
-        auto agent = where.program == "virtual"
-                         ? delivery::make_virtual_agent(where.cfg, *port_)
-                         : delivery::make_local_agent(where.cfg, where.service, worker_.spool().root(), *port_);
+        auto agent = where.program == "virtual" ? delivery::make_virtual_agent(where.cfg, *port_)
+                                                : delivery::make_local_agent(where.cfg, where.service,
+                                                                             worker_.spool().root(), *port_);
         if (!agent)
             return tl::make_unexpected(agent.error());
         transport one;

@@ -28,7 +28,8 @@ std::string connect_trouble(const error& reason) {
 } // namespace
 
 smtp_delivery::smtp_delivery(worker& owner, smtp_transport& transport, delivery::request request)
-    : owner_(owner), transport_(transport), request_(std::move(request)), log_(owner.session_log(transport.where)) {
+    : owner_(owner), transport_(transport), request_(std::move(request)),
+      log_(owner.session_log(transport.where)) {
     response_.serial = request_.serial;
     for (std::size_t i = 0; i < request_.recipients.size(); ++i)
         open_.push_back(i);
@@ -115,7 +116,11 @@ awaitable<void> smtp_delivery::try_target(smtp_target target, std::string nextho
     times_.connected = {};
     auto connected = co_await net::connect(owner_.io(), to, settings.connect, from);
     if (!connected) {
-        last_ = {false, "4.4.1", "connect to " + target.name_port() + ": " + connect_trouble(connected.error()), {}, {}};
+        last_ = {false,
+                 "4.4.1",
+                 "connect to " + target.name_port() + ": " + connect_trouble(connected.error()),
+                 {},
+                 {}};
         log_.info(last_.reason);
         co_return;
     }
@@ -143,7 +148,8 @@ awaitable<void> smtp_delivery::try_target(smtp_target target, std::string nextho
     keep_or_end(std::move(connection), nexthop);
 }
 
-// Uses a kept session if there is one. A session that turns out to be dead before it took anything never happened.
+// Uses a kept session if there is one. A session that turns out to be dead before it took anything never
+// happened.
 awaitable<bool> smtp_delivery::try_kept(std::string nexthop) {
     const auto& settings = transport_.settings;
     auto kept = transport_.cache.take(nexthop, settings.reuse_time, settings.reuse_count_limit);
@@ -168,7 +174,8 @@ bool smtp_delivery::wants_reuse(const std::string& nexthop) const {
     if (request_.reuse && settings.cache_on_demand)
         return true;
     const auto& always = settings.cached_destinations;
-    return std::any_of(always.begin(), always.end(), [&](const std::string& one) { return iequals(one, nexthop); });
+    return std::any_of(always.begin(), always.end(),
+                       [&](const std::string& one) { return iequals(one, nexthop); });
 }
 
 smtp::client_transaction smtp_delivery::transaction() {
@@ -178,6 +185,7 @@ smtp::client_transaction smtp_delivery::transaction() {
     out.size = request_.message_size;
     out.envid = request_.dsn_envid;
     out.ret = request_.dsn_ret;
+    out.probe = request_.probe;
     tried_ = open_;
     content_sent_ = false;
     out.recipients.reserve(tried_.size());
@@ -370,13 +378,16 @@ void smtp_delivery::settle(std::size_t index, const smtp::client_result& result,
     if (out.outcome == delivery::outcome::delivered) {
         // A server that knows DSN has taken over the duty to report success.
         out.action = knows_dsn ? "" : "relayed";
+    }
+    if (out.outcome == delivery::outcome::delivered && !request_.probe) {
         if (auto marked = file_->mark_done(to.offset); !marked)
             log_.warning(request_.queue_id + ": cannot mark recipient <" + to.address +
                          "> as done: " + marked.error().text());
     }
     log_.info(delivery::status_line(request_.queue_id, to.address, to.original, relay,
-                                    delivery::format_delays(times_, transport_.settings.delay_decimals), out.dsn,
-                                    delivery::status_word(out.outcome), out.reason));
+                                    delivery::format_delays(times_, transport_.settings.delay_decimals),
+                                    out.dsn, delivery::status_word(out.outcome, request_.probe), out.reason));
+    out.relay = mta.empty() ? std::string() : relay;
     response_.recipients.push_back(std::move(out));
 }
 

@@ -365,3 +365,24 @@ TEST_CASE("a thousand recipients go in bounded groups", "[smtp][client]") {
     CHECK(commands == 1002);
     CHECK(session.wants() == client_need::content);
 }
+
+TEST_CASE("a probe asks about recipients and sends no message", "[smtp][client]") {
+    const bool pipelining = GENERATE(true, false);
+    play p;
+    auto probe = message(3);
+    probe.probe = true;
+    p.session.begin(std::move(probe));
+    const std::string mail = "250 2.1.0 Ok\r\n", taken = "250 2.1.5 Ok\r\n", refused = "550 5.1.1 nobody\r\n",
+                      later = "451 4.2.0 later\r\n";
+    if (pipelining)
+        p.run({"220 mx\r\n", full_ehlo, mail + taken + refused + later});
+    else
+        p.run({"220 mx\r\n", plain_ehlo, mail, taken, refused, later});
+    CHECK(p.sent.find("DATA") == std::string::npos);
+    CHECK(p.sent.ends_with("QUIT\r\n"));
+    REQUIRE(p.session.results().size() == 3);
+    CHECK((p.session.results()[0].verdict == client_verdict::sent && p.session.results()[0].dsn == "2.1.5"));
+    CHECK(p.session.results()[0].reason == "250 2.1.5 Ok");
+    CHECK((p.session.results()[1].verdict == client_verdict::hard && p.session.results()[1].dsn == "5.1.1"));
+    CHECK((p.session.results()[2].verdict == client_verdict::soft && p.session.results()[2].dsn == "4.2.0"));
+}

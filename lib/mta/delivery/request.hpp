@@ -43,6 +43,7 @@ struct request {
     timeval sent{};            // when this request was made
     bool reuse = false;        // more deliveries to this nexthop wait: keep the connection
     bool smtputf8 = false;
+    bool probe = false;        // only asks whether it could be delivered; nothing is delivered or marked
     std::string rewrite_context;
     std::vector<std::pair<std::string, std::string>> client; // client_name, log_client_name … as in the queue file
     std::vector<recipient_ref> recipients;
@@ -63,6 +64,7 @@ struct recipient_result {
     std::string dsn;       // "2.0.0"
     std::string action;    // DSN action of a delivery: "delivered", "relayed" or "expanded"
     std::string reason;    // for people, without the status words
+    std::string relay;     // who took or refused it, as the log says; empty when nobody was asked
     std::string diag_type; // "smtp", "x-unix", or empty
     std::string diag_text;
     std::string mta_type; // "dns" or empty

@@ -107,6 +107,8 @@ bool store_field(request& to, std::string_view name, std::string_view text) {
         return to.reuse = text == "1", true;
     if (name == "smtputf8")
         return to.smtputf8 = text == "1", true;
+    if (name == "probe")
+        return to.probe = text == "1", true;
     if (name == "rewrite_context")
         return store(to.rewrite_context, text);
     if (name.starts_with("client:")) {
@@ -143,7 +145,7 @@ bool store_field(response& to, std::string_view name, std::string_view text) {
         {"status", &recipient_result::dsn},        {"action", &recipient_result::action},
         {"reason", &recipient_result::reason},     {"diag_type", &recipient_result::diag_type},
         {"diag_text", &recipient_result::diag_text}, {"mta_type", &recipient_result::mta_type},
-        {"mta_mname", &recipient_result::mta_name},
+        {"mta_mname", &recipient_result::mta_name}, {"relay", &recipient_result::relay},
     };
     for (const auto& r : rows)
         if (r.name == name)
@@ -172,6 +174,8 @@ std::string request::encode() const {
         out.put("reuse", "1");
     if (smtputf8)
         out.put("smtputf8", "1");
+    if (probe)
+        out.put("probe", "1");
     put_if(out, "rewrite_context", rewrite_context);
     for (const auto& [name, value] : client)
         out.put("client:" + name, value);
@@ -205,6 +209,7 @@ std::string response::encode() const {
         put_if(out, "diag_text", one.diag_text);
         put_if(out, "mta_type", one.mta_type);
         put_if(out, "mta_mname", one.mta_name);
+        put_if(out, "relay", one.relay);
     }
     return out.finish();
 }

@@ -14,7 +14,9 @@
 namespace mta::delivery {
 
 // What status= says.
-[[nodiscard]] constexpr std::string_view status_word(outcome how) noexcept {
+[[nodiscard]] constexpr std::string_view status_word(outcome how, bool probe = false) noexcept {
+    if (probe)
+        return how == outcome::delivered ? "deliverable" : "undeliverable";
     switch (how) {
     case outcome::delivered:
         return "sent";

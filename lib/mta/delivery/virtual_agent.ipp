@@ -73,6 +73,8 @@ status virtual_agent::attempt(const request& from, const recipient_ref& to, int 
     job = settings_.mailbox;
     job.path = settings_.mailbox_base.empty() ? **box : settings_.mailbox_base + "/" + **box;
     job.style = job.path.ends_with('/') ? mailbox_style::maildir : mailbox_style::mbox;
+    if (from.probe)
+        return sent(job.style == mailbox_style::maildir ? "delivers to maildir" : "delivers to mailbox");
     job.sender = from.sender;
     job.original = settings_.original_header ? (to.original.empty() ? to.address : to.original) : "";
     job.delivered_to = to.address;

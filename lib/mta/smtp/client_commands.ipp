@@ -119,7 +119,8 @@ void client_session::start_transaction() {
 // Called when no reply is outstanding: decides what goes next.
 void client_session::send_more() {
     const std::size_t data_at = transaction_.recipients.size() + 1;
-    if (next_ > data_at) {
+    const std::size_t end = transaction_.probe ? data_at : data_at + 1;
+    if (next_ >= end) {
         envelope_done();
         return;
     }
@@ -141,7 +142,7 @@ void client_session::send_more() {
             command(step::data, "DATA");
         }
         ++next_;
-    } while (features_.pipelining && next_ <= data_at && output_.size() < pipeline_bytes);
+    } while (features_.pipelining && next_ < end && output_.size() < pipeline_bytes);
 }
 
 void client_session::send_mail() {

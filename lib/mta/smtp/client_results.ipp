@@ -73,8 +73,9 @@ client_result client_session::judge(const reply& answer, std::string_view comman
     client_result made;
     made.reply = reply_words(answer);
     const auto code = answer.enhanced();
-    // Only the end of data can be answered with success; a 2xx to DATA itself is a server out of step.
-    if (answer.success() && command_name == end_of_data) {
+    // Only the end of data can be answered with success, and RCPT when nothing else is asked; a 2xx to DATA itself is a
+    // server out of step.
+    if (answer.success() && (command_name == end_of_data || transaction_.probe)) {
         made.verdict = client_verdict::sent;
         made.dsn = code ? code->text() : "2.0.0";
         made.reason = made.reply;

@@ -49,6 +49,7 @@ struct client_transaction {
     std::string envid;
     int ret = 0; // 1 full, 2 headers
     bool last = true; // QUIT goes with the end of data
+    bool probe = false; // only asks about the recipients; no message is sent
     std::vector<client_recipient> recipients;
 };
 

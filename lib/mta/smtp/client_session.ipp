@@ -125,6 +125,8 @@ void client_session::on_reply(const reply& answer) {
         if (answer.success()) {
             accepted_[asked.recipient] = true;
             ++accepted_count_;
+            if (transaction_.probe)
+                settle(asked.recipient, answer, "RCPT TO command");
         } else {
             settle(asked.recipient, answer, "RCPT TO command");
         }
@@ -185,7 +187,7 @@ void client_session::on_hello(const reply& answer, step what) {
 
 // MAIL, all RCPT and DATA are answered.
 void client_session::envelope_done() {
-    if (mail_failed_ || accepted_count_ == 0) {
+    if (mail_failed_ || accepted_count_ == 0 || transaction_.probe) {
         if (data_go_) {
             // The server waits for a message that nobody gets (RFC 2920 3.1): an empty one ends that.
             quitting_ = true;
