@@ -11,7 +11,7 @@ namespace mta::table {
 
 struct database_writer::impl {
     struct closer {
-        void operator()(DB* db) const { db->close(db, 0); }
+        void operator()(DB* handle) const { handle->close(handle, 0); }
     };
 
     failure trouble(const char* what, int code) const {
