@@ -41,28 +41,27 @@ int read_options(std::span<const char* const> words, options& out) {
     std::optional<std::string> directory;
     mta::option_reader reader(words, "c:vdws", "mtad");
     while (auto option = reader.next()) {
+        const auto is = [&](char letter, std::string_view word) {
+            return option->letter == letter || (option->letter == '-' && option->value == word);
+        };
         if (option->letter == 'c') {
             directory = std::string(option->value);
         } else if (option->letter == 'v') {
             ++out.start.verbose;
-        } else if (option->letter == 'w') {
+        } else if (is('w', "daemon")) {
             out.daemonize = true;
-        } else if (option->letter == 'd' || option->letter == 's') {
+        } else if (is('d', "foreground") || option->letter == 's') {
             out.start.foreground = true;
-        } else if (option->letter == '-' && option->value == "foreground") {
-            out.start.foreground = true;
-        } else if (option->letter == '-' && option->value == "daemon") {
-            out.daemonize = true;
-        } else if (option->letter == '-' && option->value == "spawner") {
+        } else if (is('\0', "spawner")) {
             out.spawner = true;
-        } else if (option->letter == '-' && option->value == "delivery-helper") {
+        } else if (is('\0', "delivery-helper")) {
             out.delivery_helper = true;
         } else if (option->letter == '-' && option->value.starts_with("worker=")) {
             out.worker = option->value.substr(7);
-        } else if (option->letter == '-' && option->value == "help") {
+        } else if (is('\0', "help")) {
             std::fputs(usage, stdout);
             return 1;
-        } else if (option->letter == '-' && option->value == "version") {
+        } else if (is('\0', "version")) {
             std::puts("mtad " MTAD_VERSION);
             return 1;
         } else {

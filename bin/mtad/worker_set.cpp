@@ -91,6 +91,7 @@ std::optional<unsigned long> worker_set::free_slot() const {
 
 result<pid_t> worker_set::execute(const std::vector<std::string>& words, unique_fd socket) {
     std::vector<char*> arguments;
+    arguments.reserve(words.size() + 1);
     for (const auto& word : words)
         arguments.push_back(const_cast<char*>(word.c_str()));
     arguments.push_back(nullptr);

@@ -20,7 +20,7 @@ using queue::directory;
 using queue::scan_entry;
 
 constexpr std::string_view fix_suffix = "#FIX";
-constexpr std::time_t leftover_age = 7 * 24 * 3600;
+constexpr std::time_t leftover_age = std::time_t{7} * 24 * 3600;
 constexpr std::array<directory, 3> logs = {directory::bounce, directory::defer, directory::trace};
 
 bool holds_messages(directory which) {

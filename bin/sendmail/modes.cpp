@@ -37,6 +37,7 @@ constexpr const char* help_text = R"(usage: sendmail [option ...] [recipient ...
 
 [[noreturn]] void become(const std::string& path, std::vector<std::string> words, config::command_log& log) {
     std::vector<char*> argv;
+    argv.reserve(words.size() + 1);
     for (auto& word : words)
         argv.push_back(word.data());
     argv.push_back(nullptr);

@@ -325,7 +325,7 @@ int submission::run() {
 } // namespace
 
 std::string find_command(const configuration& cfg, const std::string& name) {
-    const auto installed = cfg[param::command_directory] + '/' + name;
+    auto installed = cfg[param::command_directory] + '/' + name;
     if (::access(installed.c_str(), X_OK) == 0)
         return installed;
     auto built = executable_directory() + "/../" + name + '/' + name;

@@ -57,6 +57,6 @@ struct helper_answer {
 // Performs one request as the running user. queue_file may be -1 for read.
 [[nodiscard]] helper_answer perform(const helper_request& request, int queue_file);
 
-inline constexpr std::size_t user_file_limit = 48 * 1024;
+inline constexpr std::size_t user_file_limit = std::size_t{48} * 1024;
 
 } // namespace mta::delivery

@@ -21,7 +21,7 @@ failure bad_request(const std::string& what) { return fail(errc::malformed, "del
 
 result<long long> number_in(const attr_list& list, std::string_view name, long long low, long long high) {
     const auto text = list.find(name);
-    const auto value = text ? parse_integer(*text) : result<long long>(bad_request(std::string(name)));
+    auto value = text ? parse_integer(*text) : result<long long>(bad_request(std::string(name)));
     if (!value || *value < low || *value > high)
         return bad_request(std::string(name));
     return value;

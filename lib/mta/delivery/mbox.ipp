@@ -168,7 +168,7 @@ result<void> deliver_locked(const mailbox_job& job, int queue_file) {
     for (const auto kind : job.locks) {
         if (kind != file_lock::dotlock)
             continue;
-        const auto had = dotted.take(job);
+        auto had = dotted.take(job);
         if (!had && (!job.dotlock_may_fail || had.error().code == std::errc::file_exists))
             return had;
     }

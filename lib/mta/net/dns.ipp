@@ -415,7 +415,7 @@ result<std::vector<socket_address>> parse_dns_servers(std::string_view text) {
         auto server = socket_address::parse(word, 53);
         if (!server)
             return failure(server.error());
-        servers.push_back(std::move(*server));
+        servers.push_back(*server);
     }
     return servers;
 }

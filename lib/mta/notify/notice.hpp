@@ -47,7 +47,7 @@ struct settings {
     std::string double_bounce_recipient = "postmaster"; // 2bounce_notice_recipient
     std::string delay_notice_recipient = "postmaster";
     long long bounce_size_limit = 50000; // of the original in the notice; 0: none
-    long long maximal_queue_lifetime = 5 * 86400;
+    long long maximal_queue_lifetime = 5LL * 86400;
     bool enable_original_recipient = true;
 };
 [[nodiscard]] settings settings_from(const config::configuration& cfg);
