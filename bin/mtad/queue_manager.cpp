@@ -1,4 +1,5 @@
-// Feeding and routing; what comes back is handled in queue_results.cpp.
+// Feeding and dispatch; where recipients go is found in queue_routing.cpp, and what comes back is handled in
+// queue_results.cpp.
 #include <sys/time.h>
 
 #include <boost/asio/steady_timer.hpp>
@@ -7,6 +8,7 @@
 
 #include <mta/address/parts.hpp>
 #include <mta/core/file.hpp>
+#include <mta/core/local_socket.hpp>
 #include <mta/core/text.hpp>
 #include <mta/delivery/error_results.hpp>
 #include <mta/delivery/status_line.hpp>
@@ -17,8 +19,7 @@
 namespace mta::daemon {
 namespace {
 
-constexpr int messages_per_turn = 20;         // then other coroutines get the loop
-constexpr std::size_t most_recipients = 1000; // of one delivery, so that request and answer fit in a frame
+constexpr int messages_per_turn = 20; // then other coroutines get the loop
 
 timeval now_timeval() {
     timeval now{};
@@ -64,6 +65,7 @@ result<void> queue_manager::start() {
     if (!opened)
         return tl::make_unexpected(opened.error());
     lock_ = std::move(*opened);
+    worker_.on_stop([this] { make_way(); });
     worker_.spawn(begin());
     for (const char* role : {"send", "deliver", "receive"})
         worker_.on_peer(role, [this](std::shared_ptr<net::channel> peer) {
@@ -86,30 +88,63 @@ boost::asio::awaitable<void> queue_manager::begin() {
         (void)co_await net::sleep_for(std::chrono::milliseconds(20));
     }
     begun_ = true;
-    recover_active();
-    scan_soon(queue::directory::incoming, time_stamps::respected);
+    worker_.spawn(recover_all());
+    // A clock that went back must not hold up what is new.
+    scan_soon(queue::directory::incoming, time_stamps::ignored);
     scan_soon(queue::directory::deferred, time_stamps::respected);
     co_await scan_periodically();
+}
+
+// A drained worker makes way at once: deliveries that still run hold locks on their files and mark them, so
+// that the successor serves everything else now, and the rest when they are done. Only notices on their way
+// are waited for.
+void queue_manager::make_way() {
+    if (worker_.ending())
+        return; // a stop waits for results while it may
+    for (auto& [serial, one] : flights_)
+        one.busy.reset();
+    if (notices_running_ == 0)
+        let_go();
+}
+
+// From here on the queue belongs to whoever takes the lock; listings and the cleanup service go on.
+void queue_manager::let_go() {
+    lock_.reset();
+    flights_.clear();
+    waiting_.clear();
+    active_.clear();
+}
+
+// Files whose deliveries outlived an earlier queue worker are taken over as these end.
+boost::asio::awaitable<void> queue_manager::recover_all() {
+    auto pause = std::chrono::milliseconds(500);
+    while (!worker_.stopping() && !recover_active()) {
+        (void)co_await net::sleep_for(pause);
+        pause = std::min<std::chrono::milliseconds>(pause * 2, std::chrono::seconds(30));
+    }
 }
 
 boost::asio::awaitable<void> queue_manager::scan_periodically() {
     while (!worker_.stopping()) {
         (void)co_await net::sleep_for(worker_.cfg()[param::queue_run_delay]);
-        recover_active();
+        if (worker_.stopping())
+            break;
+        (void)recover_active();
         scan_soon(queue::directory::incoming, time_stamps::respected);
         scan_soon(queue::directory::deferred, time_stamps::respected);
     }
 }
 
 // What is in active/ and not in our hands was left by an earlier queue worker. A delivery of its time may
-// still be running: then the file is locked, and the next round finds it.
-void queue_manager::recover_active() {
+// still be running: then the file is locked, and the answer is false.
+bool queue_manager::recover_active() {
     std::vector<std::string> found;
     (void)queue::scan(worker_.spool(), queue::directory::active, [&](const queue::scan_entry& entry) {
         if (queue::is_valid_queue_id(entry.name) && !active_.contains(std::string(entry.name)))
             found.emplace_back(entry.name);
         return queue::scan_step::go_on;
     });
+    bool all = true;
     for (const auto& id : found) {
         auto file = queue::queue_file::open(worker_.spool(), queue::directory::active, id);
         if (!file)
@@ -117,20 +152,37 @@ void queue_manager::recover_active() {
         auto locked = file->try_lock(lock_mode::exclusive);
         if (!locked || !*locked) {
             log_.info(id + ": skipped, still being delivered");
+            all = false;
             continue;
         }
         if (auto moved = worker_.spool().move(queue::directory::active, queue::directory::incoming, id);
-            !moved)
+            moved)
+            arrived(id);
+        else
             log_.warning(id + ": " + moved.error().text());
     }
+    return all;
 }
 
 void queue_manager::arrived(const std::string& id) {
+    if (gone()) {
+        wake_successor();
+        return;
+    }
     if (arrivals_.size() < 10000)
         arrivals_.push_back(id);
     else
         scan_soon(queue::directory::incoming, time_stamps::respected);
     feed_soon();
+}
+
+// Through the socket that everybody uses, which is the successor's by now.
+void queue_manager::wake_successor() {
+    (void)worker_.local_ipc().start([path = worker_.spool().root() + "/public/qmgr"] {
+        constexpr std::chrono::seconds limit{2};
+        if (auto socket = connect_local(path, limit))
+            (void)send_all(socket->get(), "I", limit);
+    });
 }
 
 void queue_manager::trigger(std::string_view requests) {
@@ -159,7 +211,7 @@ void queue_manager::scan_soon(queue::directory which, time_stamps how) {
 }
 
 void queue_manager::feed_soon() {
-    if (!begun_ || std::exchange(feed_posted_, true))
+    if (!begun_ || gone() || std::exchange(feed_posted_, true))
         return;
     boost::asio::post(worker_.io(), [this] {
         feed_posted_ = false;
@@ -244,8 +296,11 @@ std::optional<queue::queue_file> queue_manager::claim(const std::string& id, que
         return std::nullopt;
     }
     if (auto moved = worker_.spool().move(from, queue::directory::active, id); !moved) {
-        if (moved.error().code != std::errc::no_such_file_or_directory)
-            log_.warning(id + ": " + moved.error().text());
+        // Deleted by an administrator, unless it is active/ that is missing.
+        struct stat status {};
+        if (moved.error().code != std::errc::no_such_file_or_directory ||
+            ::stat(worker_.spool().path(from, id).c_str(), &status) == 0)
+            log_.warning(id + ": cannot make the message active: " + moved.error().text());
         return std::nullopt;
     }
     auto envelope = file->read_envelope();
@@ -297,43 +352,6 @@ void queue_manager::quarantine(const std::string& id, const error& why) {
     log_.warning("saving corrupt file \"" + id + "\" from queue \"active\" to queue \"corrupt\"");
     if (auto moved = worker_.spool().move(queue::directory::active, queue::directory::corrupt, id); !moved)
         log_.error(id + ": " + moved.error().text());
-}
-
-// Resolves every recipient and queues batches, one for each destination and recipient limit.
-void queue_manager::route_all(const message_ptr& message) {
-    struct open_batch {
-        delivery::batch work;
-        std::string key;
-    };
-    std::map<std::pair<std::string, std::string>, open_batch> open;
-    ++message->outstanding; // until all are queued, so that an early refusal does not finish the message
-    auto& recipients = message->envelope.recipients;
-    for (std::size_t index = 0; index < recipients.size(); ++index) {
-        auto route = router_.resolve(message->envelope.sender, recipients[index].address);
-        if (!route) {
-            log_.warning(message->id + ": " + route.error().text());
-            defer_recipient(*message, index, "4.3.0", "address resolver failure");
-            continue;
-        }
-        recipients[index].address = route->recipient;
-        const auto limit =
-            static_cast<std::size_t>(std::max(scheduler_.limits(route->transport).recipients, 0));
-        const auto& key = limit == 1 ? recipients[index].address : route->nexthop;
-        auto& slot = open[{route->transport, key}];
-        if (slot.work.recipients.empty()) {
-            slot.work.message = message->id;
-            slot.work.transport = route->transport;
-            slot.work.nexthop = route->nexthop;
-            slot.key = key;
-        }
-        slot.work.recipients.push_back(index);
-        if (slot.work.recipients.size() >= (limit > 0 ? std::min(limit, most_recipients) : most_recipients))
-            add_batch(message, std::exchange(slot.work, {}), slot.key);
-    }
-    for (auto& [destination, slot] : open)
-        if (!slot.work.recipients.empty())
-            add_batch(message, std::move(slot.work), slot.key);
-    batch_done(message);
 }
 
 void queue_manager::add_batch(const message_ptr& message, delivery::batch work,
@@ -431,11 +449,10 @@ void queue_manager::answer_here(const message_ptr& message, const delivery::batc
     const auto answer = delivery::error_results(program, request);
     const auto log = error_log_.with_tag(worker_.cfg().text("syslog_name") + "/" + std::string(program))
                          .with_number(worker_.next_number());
-    for (const auto& one : answer.recipients) {
-        const auto of = std::ranges::find(request.recipients, one.offset, &delivery::recipient_ref::offset);
-        if (of == request.recipients.end())
-            continue;
-        log.info(delivery::status_line(message->id, of->address, of->original, "none",
+    for (std::size_t i = 0; i < answer.recipients.size(); ++i) {
+        const auto& one = answer.recipients[i];
+        const auto& to = request.recipients[i]; // error_results() keeps the order
+        log.info(delivery::status_line(message->id, to.address, to.original, "none",
                                        delivery::delays_until_now(request), one.dsn,
                                        delivery::status_word(one.outcome, request.probe), one.reason));
         if (one.outcome == delivery::outcome::delivered && !request.probe) {
@@ -443,7 +460,7 @@ void queue_manager::answer_here(const message_ptr& message, const delivery::batc
             if (file)
                 (void)file->mark_done(one.offset);
         }
-        take_result(*message, one);
+        take_result(*message, work.recipients[i], one);
     }
     batch_done(message);
 }

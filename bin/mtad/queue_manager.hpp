@@ -73,7 +73,7 @@ private:
         message_ptr message;
         delivery::batch work;
         std::shared_ptr<net::channel> through;
-        worker::busy_guard busy;
+        std::optional<worker::busy_guard> busy; // until the worker drains
     };
     struct service {
         std::string program;
@@ -85,7 +85,12 @@ private:
     boost::asio::awaitable<void> begin();
     boost::asio::awaitable<void> scan_periodically();
     boost::asio::awaitable<void> collect(std::shared_ptr<net::channel> from);
-    void recover_active();
+    [[nodiscard]] bool recover_active();
+    boost::asio::awaitable<void> recover_all();
+    void make_way();
+    void wake_successor();
+    void let_go();
+    [[nodiscard]] bool gone() const noexcept { return begun_ && !lock_; }
     void scan_soon(queue::directory which, time_stamps how);
 
     // Feeding: from notices and scans to active messages.
@@ -99,7 +104,12 @@ private:
     void log_active(const active_message& message) const;
 
     // Routing and dispatch.
+    struct routing;
     void route_all(const message_ptr& message);
+    void route_some(const std::shared_ptr<routing>& state);
+    void route_one(routing& state);
+    [[nodiscard]] result<rewrite::route> route_of(const active_message& message,
+                                                  const std::string& recipient);
     void add_batch(const message_ptr& message, delivery::batch work, const std::string& queue_key);
     void dispatch();
     [[nodiscard]] bool usable(const std::string& transport) const;
@@ -110,7 +120,7 @@ private:
 
     // Results.
     void on_response(const delivery::response& answer);
-    void take_result(active_message& message, const delivery::recipient_result& one);
+    void take_result(active_message& message, std::size_t index, const delivery::recipient_result& one);
     static void note_delivery(active_message& message, const queue::recipient& to,
                               const delivery::recipient_result& one);
     void refuse(const delivery::scheduler::refusal& refused);
@@ -121,6 +131,8 @@ private:
     void finish(const message_ptr& message);
     boost::asio::awaitable<void> finish_with_notices(message_ptr message);
     [[nodiscard]] static bool warning_due(const active_message& message);
+    [[nodiscard]] static result<std::vector<queue::log_entry>> left_unreported(const queue::spool& spool,
+                                                                               const active_message& message);
     [[nodiscard]] static result<std::vector<std::string>>
     return_bounced(const queue::spool& spool, notice_sender& notices, const active_message& message);
     [[nodiscard]] static std::vector<std::string>
@@ -143,6 +155,7 @@ private:
     delivery::scheduler scheduler_;
     unique_fd lock_;
     bool begun_ = false;
+    int notices_running_ = 0;
 
     std::unordered_map<std::string, message_ptr> active_;
     std::unordered_map<unsigned long, message_ptr> waiting_; // serial → message, for batches not yet sent

@@ -1,6 +1,8 @@
 // What people are told at the end of an attempt: returned mail, delay warnings, delivery reports. The last
 // part of queue_manager; all of it but the last function runs on the disk pool.
+#include <algorithm>
 #include <ctime>
+#include <unordered_set>
 
 #include "queue_manager.hpp"
 
@@ -17,30 +19,56 @@ void append(notice_ids& to, notice_ids&& more) {
 
 } // namespace
 
+// What an earlier attempt logged, and died before it told the sender: of recipients that are done. One that
+// is still to be served has a new result by now, and what is logged about it counts no more.
+result<std::vector<queue::log_entry>> queue_manager::left_unreported(const queue::spool& spool,
+                                                                     const active_message& message) {
+    std::vector<queue::log_entry> out;
+    if (!message.seen_before)
+        return out;
+    auto entries = queue::read_log(spool, directory::bounce, message.id);
+    if (!entries)
+        return entries;
+    std::unordered_set<long long> open;
+    for (const auto& to : message.envelope.recipients)
+        open.insert(to.offset);
+    std::ranges::copy_if(*entries, std::back_inserter(out),
+                         [&](const queue::log_entry& one) { return !open.contains(one.offset); });
+    if (out.size() < entries->size()) {
+        (void)spool.remove(directory::bounce, message.id);
+        if (!out.empty())
+            if (auto kept = queue::append_log(spool, directory::bounce, message.id, out); !kept)
+                return tl::make_unexpected(kept.error());
+    }
+    return out;
+}
+
 // Bounce log, notice, marks: each on disk before the next.
 result<notice_ids> queue_manager::return_bounced(const queue::spool& spool, notice_sender& notices,
                                                  const active_message& message) {
     const auto& id = message.id;
+    auto file = queue::queue_file::open(spool, directory::active, id);
+    if (!file && file.error().code == std::errc::no_such_file_or_directory) {
+        (void)spool.remove(directory::bounce, id);
+        return notice_ids{}; // deleted by an administrator: nobody is told of what nobody wants
+    }
+    if (!file)
+        return tl::make_unexpected(file.error());
+    auto entries = left_unreported(spool, message);
+    if (!entries)
+        return tl::make_unexpected(entries.error());
+    entries->insert(entries->end(), message.bounced.begin(), message.bounced.end());
+    if (entries->empty())
+        return notice_ids{};
     if (!message.bounced.empty())
         if (auto logged = queue::append_log(spool, directory::bounce, id, message.bounced); !logged)
             return tl::make_unexpected(logged.error());
-    // An earlier attempt may have logged bounces and died before it told the sender.
-    auto entries = queue::read_log(spool, directory::bounce, id);
-    if (!entries)
-        return tl::make_unexpected(entries.error());
-    if (entries->empty())
-        return notice_ids{};
     auto queued = notices.report(notify::kind::failure, id, directory::active, message.envelope, *entries);
     if (!queued)
         return queued;
-    if (!message.bounced.empty()) {
-        auto file = queue::queue_file::open(spool, directory::active, id);
-        if (!file)
-            return tl::make_unexpected(file.error());
-        for (const auto& entry : message.bounced)
-            if (auto marked = file->mark_done(entry.offset); !marked)
-                return tl::make_unexpected(marked.error());
-    }
+    for (const auto& entry : message.bounced)
+        if (auto marked = file->mark_done(entry.offset); !marked)
+            return tl::make_unexpected(marked.error());
     (void)spool.remove(directory::bounce, id);
     return queued;
 }
@@ -106,7 +134,9 @@ boost::asio::awaitable<void> queue_manager::finish_with_notices(message_ptr mess
                 append(*queued, std::move(*reports));
         return queued;
     };
+    ++notices_running_;
     auto done = co_await worker_.disk().run(std::move(job));
+    --notices_running_;
     if (!done) {
         log_.warning(message->id + ": notice not sent, will be tried again: " + done.error().text());
         // What bounced is not marked: it is tried again with the rest.
@@ -120,6 +150,8 @@ boost::asio::awaitable<void> queue_manager::finish_with_notices(message_ptr mess
     }
     message->bounced.clear();
     end(message);
+    if (worker_.stopping())
+        make_way();
 }
 
 } // namespace mta::daemon

@@ -39,6 +39,16 @@ queue::log_entry make_entry(const queue::recipient& to, const delivery::recipien
     return entry;
 }
 
+// The result of the recipient at this offset; most deliverers keep the order of the request.
+const delivery::recipient_result* result_of(const delivery::response& answer, long long offset,
+                                            std::size_t likely) {
+    const auto& all = answer.recipients;
+    if (likely < all.size() && all[likely].offset == offset)
+        return &all[likely];
+    const auto found = std::ranges::find(all, offset, &delivery::recipient_result::offset);
+    return found == all.end() ? nullptr : &*found;
+}
+
 } // namespace
 
 boost::asio::awaitable<void> queue_manager::collect(std::shared_ptr<net::channel> from) {
@@ -70,13 +80,15 @@ void queue_manager::on_response(const delivery::response& answer) {
     if (entry.empty())
         return;
     const auto message = entry.mapped().message;
-    for (const auto& one : answer.recipients)
-        take_result(*message, one);
-    // A recipient without a result counts as not served: what the queue file says is read again.
-    for (const auto index : entry.mapped().work.recipients)
-        if (std::ranges::find(answer.recipients, message->envelope.recipients[index].offset,
-                              &delivery::recipient_result::offset) == answer.recipients.end())
-            message->reread = true;
+    const auto& asked = entry.mapped().work.recipients;
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+        const auto* one = result_of(answer, message->envelope.recipients[asked[i]].offset, i);
+        if (one == nullptr)
+            message->reread =
+                true; // a recipient without a result was not served: the file says what is to do
+        else
+            take_result(*message, asked[i], *one);
+    }
     const bool failed = !answer.dead_destination.empty();
     const auto refused =
         scheduler_.finished(answer.serial, failed ? scheduler::feedback::failed : scheduler::feedback::good,
@@ -87,17 +99,15 @@ void queue_manager::on_response(const delivery::response& answer) {
     dispatch();
 }
 
-void queue_manager::take_result(active_message& message, const delivery::recipient_result& one) {
-    const auto& recipients = message.envelope.recipients;
-    const auto to = std::ranges::find(recipients, one.offset, &queue::recipient::offset);
-    if (to == recipients.end())
-        return;
-    note_delivery(message, *to, one);
+void queue_manager::take_result(active_message& message, std::size_t index,
+                                const delivery::recipient_result& one) {
+    const auto& to = message.envelope.recipients[index];
+    note_delivery(message, to, one);
     if (one.outcome == outcome::delivered || message.probe())
         return;
     auto& list = one.outcome == outcome::bounced && !worker_.cfg()[param::soft_bounce] ? message.bounced
                                                                                        : message.deferred;
-    list.push_back(make_entry(*to, one));
+    list.push_back(make_entry(to, one));
 }
 
 // Success is reported to who asked for it, unless a next host that knows DSN was asked to do so (RFC
@@ -233,8 +243,10 @@ void queue_manager::defer_message(const message_ptr& message) {
         !logged)
         log_.warning(message->id + ": " + logged.error().text());
     auto moved = worker_.spool().defer(queue::directory::active, message->id, next);
-    // Deleted under our hands by an administrator: nothing to keep.
-    if (!moved && moved.error().code != std::errc::no_such_file_or_directory)
+    // Deleted under our hands by an administrator: no reasons to keep for whoever has this name next.
+    if (!moved && moved.error().code == std::errc::no_such_file_or_directory)
+        (void)worker_.spool().remove(queue::directory::defer, message->id);
+    else if (!moved)
         log_.warning(message->id + ": " + moved.error().text());
 }
 

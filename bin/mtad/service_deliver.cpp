@@ -4,6 +4,7 @@
 // each recipient, mark those that were delivered. Mailboxes are written and users' files read as their
 // owners, in helpers that the spawner starts; without root, in this process and for its own user alone.
 // Touches: active/ (read, mark), tables, public/cleanup (forwards). Runs as mail_owner.
+#include <atomic>
 #include <csignal>
 #include <map>
 
@@ -53,8 +54,13 @@ public:
         const auto locked = file->try_lock(lock_mode::shared);
         if (!locked || !*locked)
             return defer_all("queue file is locked");
-        for (const auto& to : about_.recipients)
-            deliver(*file, *readable, to);
+        const bool stale = about_.stale(delivery::now_timeval());
+        for (const auto& to : about_.recipients) {
+            if (stale && queue::is_done(file->fd(), to.offset))
+                add(to, delivery::sent("delivered before"), "");
+            else
+                deliver(*file, *readable, to);
+        }
         return std::move(out_);
     }
 
@@ -150,20 +156,25 @@ private:
     using self_ptr = std::shared_ptr<deliver_service>;
 
     static boost::asio::awaitable<void> serve(self_ptr self, std::shared_ptr<net::channel> queue) {
+        // Jobs look at it before they begin: the successor of a queue worker that is gone asks again.
+        const auto asking = std::make_shared<std::atomic<bool>>(true);
         for (;;) {
             auto frame = co_await queue->receive();
-            if (!frame)
+            if (!frame) {
+                asking->store(false);
                 co_return;
+            }
             auto request = delivery::request::parse(*frame);
             if (!request)
                 self->worker_.log().warning("damaged delivery request: " + request.error().text());
             // A worker that stops answers nothing new: the queue worker tries again elsewhere.
             else if (!self->worker_.stopping())
-                self->worker_.spawn(handle(self, queue, std::move(*request)));
+                self->worker_.spawn(handle(self, queue, asking, std::move(*request)));
         }
     }
 
     static boost::asio::awaitable<void> handle(self_ptr self, std::shared_ptr<net::channel> queue,
+                                               std::shared_ptr<const std::atomic<bool>> asking,
                                                delivery::request request) {
         const auto busy = self->worker_.busy();
         const auto handed = delivery::now_timeval();
@@ -176,10 +187,14 @@ private:
         const auto through = known->second;
         const logger log = self->worker_.session_log(through->where);
         // The spool is copied into the job, which may outlive everything else.
-        auto job = [spool = self->worker_.spool(), through, about, handed]() -> result<delivered> {
+        auto job = [spool = self->worker_.spool(), through, about, handed, asking]() -> result<delivered> {
+            if (!asking->load())
+                return fail(errc::closed);
             return delivery_job(spool, *through, *about, handed).run();
         };
         auto done = co_await self->pool_.run(std::move(job));
+        if (!queue->is_open() && !done)
+            co_return;
         if (!done)
             done = delivery_job(self->worker_.spool(), *through, *about, handed)
                        .defer_all("delivery agent is busy: " + done.error().text());

@@ -1,8 +1,6 @@
 // The queue worker: queue manager, and the public sockets that belong to the queue.
 //
 // Touches the whole spool. Runs as mail_owner, without a network.
-#include <mta/core/attr.hpp>
-#include <mta/core/local_socket.hpp>
 #include <mta/net/connect.hpp>
 #include <mta/queue/listing.hpp>
 
@@ -15,42 +13,67 @@
 namespace mta::daemon {
 namespace {
 
-constexpr std::chrono::milliseconds client_limit{60000}; // one write to a slow client
+constexpr std::size_t piece_bytes = 65536;
+constexpr std::chrono::seconds client_limit{3600}; // as long as Postfix waits for a reader (ipc_timeout)
 
-// public/showq: one listing a connection. Runs on a pool thread.
-void list_to(const unique_fd& client, const queue::spool& spool, const queue::listing_options& options) {
-    std::string out = queue::showq_greeting();
-    bool broken = false;
-    const auto flush = [&] {
-        broken = broken || !send_all(client.get(), std::exchange(out, {}), client_limit);
-    };
-    (void)queue::list_queue(spool, options, [&](const queue::listed_message& message) {
-        out += queue::showq_message(message);
-        if (out.size() > 65536)
-            flush();
-        return broken ? queue::scan_step::stop : queue::scan_step::go_on;
-    });
-    out += queue::showq_end();
-    flush();
+// One listing in progress.
+class counted {
+public:
+    explicit counted(int& total) : total_(total) { ++total_; }
+    counted(const counted&) = delete;
+    counted& operator=(const counted&) = delete;
+    ~counted() { --total_; }
+
+private:
+    int& total_;
+};
+
+// The next piece of a listing in the showq protocol; empty at its end. Runs on a pool thread.
+result<std::string> next_piece(queue::queue_listing& listing) {
+    std::string out;
+    while (out.size() < piece_bytes) {
+        auto message = listing.next();
+        if (!message)
+            return tl::make_unexpected(message.error());
+        if (!*message)
+            break;
+        out += queue::showq_message(**message);
+    }
+    return out;
 }
 
-boost::asio::awaitable<void> serve_showq(worker& owner, net::stream peer) {
-    auto client = std::make_shared<unique_fd>(peer.release());
+// public/showq: one listing a connection. A reader that takes its time costs a piece of memory and no thread.
+boost::asio::awaitable<void> serve_showq(worker& owner, net::stream peer, std::shared_ptr<int> running,
+                                         int limit) {
+    if (limit > 0 && *running >= limit)
+        co_return;
+    const counted one_more(*running);
+    const auto busy = owner.busy();
     queue::listing_options options;
     options.empty_address = owner.cfg().text("empty_address_recipient");
     options.duplicate_limit = static_cast<std::size_t>(owner.cfg()[param::duplicate_filter_limit]);
-    const auto* spool = &owner.spool();
-    auto job = [client, spool, options]() -> result<void> {
-        list_to(*client, *spool, options);
-        return {};
-    };
-    auto done = co_await owner.local_ipc().run(std::move(job));
-    if (!done)
-        owner.log().warning("showq: " + done.error().text());
+    const auto listing = std::make_shared<queue::queue_listing>(owner.spool(), std::move(options));
+    std::string piece = queue::showq_greeting();
+    while (!piece.empty()) {
+        auto sent = co_await peer.write(piece, client_limit);
+        if (!sent)
+            co_return;
+        auto job = [listing] { return next_piece(*listing); };
+        auto made = co_await owner.local_ipc().run(std::move(job));
+        if (!made) {
+            owner.log().warning("showq: " + made.error().text());
+            co_return; // the reader sees that the end is missing
+        }
+        piece = std::move(*made);
+    }
+    const std::string end = queue::showq_end();
+    (void)co_await peer.write(end, client_limit);
 }
 
 // Lines of master.cf that the queue worker serves only so that clients of the reference find the names.
-void close_unserved(endpoint& where) { where.listeners.clear(); }
+void close_unserved(endpoint& where) {
+    where.listeners.clear();
+}
 
 } // namespace
 
@@ -71,7 +94,10 @@ result<void> start_queue(worker& owner, std::vector<endpoint> endpoints) {
         if (one.program == "qmgr" || one.program == "nqmgr" || one.program == "oqmgr") {
             serve_triggers(owner, one, [](std::string_view requests) { manager->trigger(requests); });
         } else if (one.program == "showq") {
-            serve_connections(owner, one, [&owner](net::stream peer) { return serve_showq(owner, std::move(peer)); });
+            const auto running = std::make_shared<int>(0);
+            serve_connections(owner, one, [&owner, running, limit = one.process_limit](net::stream peer) {
+                return serve_showq(owner, std::move(peer), running, limit);
+            });
         } else if (one.program == "flush") {
             serve_flush(owner, one, [](std::string_view requests) { manager->trigger(requests); });
         } else if (one.program == "cleanup") {

@@ -94,9 +94,10 @@ private:
         work.from->send(out.encode());
     }
 
-    // A stopping worker starts no delivery: the queue worker that asked is going too.
+    // A stopping worker starts no delivery: the queue worker that asked is going too. Nor is one begun for a
+    // queue worker that is gone: its successor asks again, perhaps somebody else.
     void begin(smtp_line& line, job work) {
-        if (owner_.stopping())
+        if (owner_.stopping() || !work.from->is_open())
             return;
         ++line.active;
         owner_.spawn(deliver(shared_from_this(), &line, std::move(work)));
@@ -111,7 +112,8 @@ private:
             from->send(answer.encode());
         }
         --line->active;
-        if (!line->waiting.empty()) {
+        const int limit = line->transport.where.process_limit;
+        while (!line->waiting.empty() && (limit <= 0 || line->active < limit)) {
             job next = std::move(line->waiting.front());
             line->waiting.pop_front();
             self->begin(*line, std::move(next));

@@ -55,7 +55,23 @@ bool smtp_delivery::open_message() {
     const auto locked = file_->try_lock(lock_mode::shared);
     if (!locked)
         return trouble("cannot lock the queue file: " + locked.error().text());
-    return *locked || trouble("the queue file is locked by another process");
+    if (!*locked)
+        return trouble("the queue file is locked by another process");
+    if (request_.stale(delivery::now_timeval()))
+        skip_done();
+    return true;
+}
+
+void smtp_delivery::skip_done() {
+    std::erase_if(open_, [this](std::size_t index) {
+        delivery::recipient_result out;
+        out.offset = request_.recipients[index].offset;
+        out.outcome = delivery::outcome::delivered;
+        if (!queue::is_done(file_->fd(), out.offset))
+            return false;
+        response_.recipients.push_back(std::move(out));
+        return true;
+    });
 }
 
 awaitable<delivery::response> smtp_delivery::run() {

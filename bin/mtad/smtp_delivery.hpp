@@ -1,7 +1,7 @@
 // One delivery request carried out by SMTP: servers tried in order, recipients settled, marked and logged.
 //
-// Follows the servers of the nexthop as the reference does: a soft refusal goes on to the next server, the last
-// server's word is final. The queue file is locked (shared) from the first to the last step.
+// Follows the servers of the nexthop as the reference does: a soft refusal goes on to the next server, the
+// last server's word is final. The queue file is locked (shared) from the first to the last step.
 #pragma once
 
 #include <string>
@@ -41,9 +41,10 @@ private:
     };
 
     [[nodiscard]] bool open_message();
+    void skip_done(); // recipients that another worker has served while this request waited
     [[nodiscard]] net::awaitable<void> try_destination(std::string nexthop, bool last_destination);
-    [[nodiscard]] net::awaitable<void> try_target(smtp_target target, std::string nexthop, bool loop_detection,
-                                                  bool final_server);
+    [[nodiscard]] net::awaitable<void> try_target(smtp_target target, std::string nexthop,
+                                                  bool loop_detection, bool final_server);
     [[nodiscard]] net::awaitable<bool> try_kept(std::string nexthop);
     [[nodiscard]] net::awaitable<void> converse(smtp_connection& connection);
     [[nodiscard]] net::awaitable<void> send_content(smtp_connection& connection);

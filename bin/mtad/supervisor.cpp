@@ -58,7 +58,7 @@ private:
     result<void> load();
     result<void> take_locks();
     result<void> announce();
-    void start_or_retry(const std::string& role);
+    bool start_or_retry(const std::string& role);
 
     void loop();
     void on_signal();
@@ -212,14 +212,15 @@ void supervisor::on_control(child& from) {
 }
 
 // A worker that cannot be started now is tried again later: a port in use or a full process table passes.
-void supervisor::start_or_retry(const std::string& role) {
+bool supervisor::start_or_retry(const std::string& role) {
     auto started = workers_.start(role);
     if (started)
-        return;
+        return true;
     log_.error(started.error().text());
     auto& plan = plans_[role];
     plan.at = clock::now() + current_.cfg[param::service_throttle_time];
     plan.pending = true;
+    return false;
 }
 
 void supervisor::on_death(const child& dead, int status) {
@@ -282,6 +283,10 @@ void supervisor::restart_due() {
 
 // New workers start on the new configuration; the old ones finish their sessions.
 void supervisor::reload() {
+    if (!workers_.room_for(worker_roles.size())) {
+        log_.error("reload: too many old workers still finish their sessions; the old configuration stays");
+        return;
+    }
     auto stand = std::pair(current_.cfg, current_.services);
     if (auto loaded = load(); !loaded) {
         log_.error("reload: " + loaded.error().text() + "; the old configuration stays");
@@ -293,9 +298,11 @@ void supervisor::reload() {
     (void)announce();
     workers_.drain_all();
     plans_.clear();
+    bool all = true;
     for (const auto role : worker_roles)
-        start_or_retry(std::string(role));
-    workers_.sweep_listeners();
+        all = start_or_retry(std::string(role)) && all;
+    if (all) // else a socket that nobody asked for may be one that is still to be handed over
+        workers_.sweep_listeners();
 }
 
 void supervisor::begin_stop() {

@@ -43,6 +43,8 @@ child* worker_set::find(pid_t pid) noexcept {
     return it == children_.end() ? nullptr : &*it;
 }
 
+bool worker_set::room_for(std::size_t more) const noexcept { return children_.size() + more <= slot_count; }
+
 void worker_set::drain(child& one) {
     if (!std::exchange(one.draining, true))
         say(one, "drain");

@@ -54,6 +54,9 @@ public:
     // Starts a worker of this role and connects it with those that it talks to.
     [[nodiscard]] result<void> start(const std::string& role);
 
+    // Whether so many more workers may be started.
+    [[nodiscard]] bool room_for(std::size_t more) const noexcept;
+
     // "drain" to all that were not told before; "stop" to all.
     void drain_all();
     void drain(child& one);

@@ -48,6 +48,9 @@ struct request {
     std::vector<std::pair<std::string, std::string>> client; // client_name, log_client_name … as in the queue file
     std::vector<recipient_ref> recipients;
 
+    // It has waited so long that another worker may have served it: look at the marks before delivering.
+    [[nodiscard]] bool stale(const timeval& now) const noexcept { return now.tv_sec > sent.tv_sec + 1; }
+
     [[nodiscard]] std::string encode() const;
     [[nodiscard]] static result<request> parse(std::string_view frame);
 };

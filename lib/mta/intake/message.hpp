@@ -68,7 +68,7 @@ struct intake_request {
     bool add_always_bcc = true;
     bool smtputf8 = false;
     timeval arrival{}; // {0,0}: now
-    std::string content_filter; // "transport:nexthop", or empty: as configured
+    std::string content_filter; // "transport:nexthop", or empty: whoever receives has a content_filter or none
     std::vector<std::pair<std::string, std::string>> attributes; // further "A" records, in order (XFORWARD, foreign)
 };
 

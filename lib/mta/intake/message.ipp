@@ -61,8 +61,8 @@ void intake_message::engine::write_client() {
 void intake_message::engine::write_envelope() {
     const bool from_smtp = request.origin == origin::smtp;
     writer.put_size_placeholder();
-    const auto& filter = request.content_filter.empty() ? with.content_filter : request.content_filter;
-    const bool filtered = !filter.empty() && request.origin != origin::notice;
+    const auto& filter = request.content_filter;
+    const bool filtered = !filter.empty();
     if (filtered && !from_smtp)
         writer.put(record_type::filter, filter);
     if (request.arrival.tv_sec == 0)

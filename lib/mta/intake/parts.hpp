@@ -40,7 +40,7 @@ struct intake_context::parts {
     std::string always_bcc;
     std::string empty_recipient;
     std::string remote_domain; // remote_header_rewrite_domain
-    std::string content_filter;
+    std::string content_filter; // of what comes through maildrop/
     std::vector<std::string> drop_headers; // lower case, "other_name" ones too
 
     [[nodiscard]] bool drops(std::string_view name) const noexcept;

@@ -25,7 +25,8 @@ public:
     channel& operator=(channel&&) noexcept;
     ~channel();
 
-    // Queues message. Silently dropped when the channel is broken: receive() tells. Requires size <= max_message.
+    // Queues message. Silently dropped when the channel is broken: receive() tells. One over max_message breaks it: both
+    // ends then know that something was not said.
     void send(std::string message);
 
     // The next message. errc::closed at end of file or after close(); any error is final.

@@ -107,8 +107,12 @@ channel& channel::operator=(channel&& other) noexcept {
 channel::~channel() { close(); }
 
 void channel::send(std::string message) {
-    if (impl_->broken || message.size() > max_message)
+    if (impl_->broken)
         return;
+    if (message.size() > max_message) {
+        close();
+        return;
+    }
     const auto size = static_cast<std::uint32_t>(message.size());
     const char head[4] = {static_cast<char>(size >> 24), static_cast<char>(size >> 16), static_cast<char>(size >> 8),
                           static_cast<char>(size)};

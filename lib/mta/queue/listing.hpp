@@ -1,10 +1,11 @@
 // The queue listing: what mailq shows, from the spool or from a showq service.
 //
-// list_queue streams message by message: its memory does not grow with the queue. The codec is the protocol of the
+// Listings stream message by message: its memory does not grow with the queue. The codec is the protocol of the
 // public/showq socket ("mail_queue_list_protocol").
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -36,9 +37,25 @@ struct listing_options {
     std::function<void(std::string_view)> warn;  // damaged or unreadable files; may be empty
 };
 
-// Visits every complete message: maildrop, active, incoming, deferred, hold; directory order inside each. Recipients
-// with a logged reason first, then the others in file order. Damaged files are reported to warn and listed with what
-// could be read. Errors: a directory that cannot be read.
+// Every complete message, one at a time: maildrop, active, incoming, deferred, hold; directory order inside each.
+// Recipients with a logged reason first, then the others in file order. Damaged files are reported to warn and listed
+// with what could be read. where must outlive it.
+class queue_listing {
+public:
+    queue_listing(const spool& where, listing_options options);
+    queue_listing(queue_listing&&) noexcept;
+    queue_listing& operator=(queue_listing&&) noexcept;
+    ~queue_listing();
+
+    // The next message, nullopt at the end. Errors: a directory that cannot be read.
+    [[nodiscard]] result<std::optional<listed_message>> next();
+
+private:
+    struct impl;
+    std::unique_ptr<impl> impl_;
+};
+
+// Visits what a queue_listing yields.
 [[nodiscard]] result<void> list_queue(const spool& where, const listing_options& options,
                                       const std::function<scan_step(const listed_message&)>& visit);
 

@@ -95,22 +95,52 @@ private:
 
 } // namespace detail
 
+struct queue_listing::impl {
+    static constexpr std::array<directory, 5> order = {directory::maildrop, directory::active, directory::incoming,
+                                                       directory::deferred, directory::hold};
+    const spool& where;
+    listing_options options;
+    std::size_t at = 0; // in order
+    std::optional<scanner> scan;
+};
+
+queue_listing::queue_listing(const spool& where, listing_options options)
+    : impl_(std::make_unique<impl>(impl{where, std::move(options), 0, std::nullopt})) {}
+queue_listing::queue_listing(queue_listing&&) noexcept = default;
+queue_listing& queue_listing::operator=(queue_listing&&) noexcept = default;
+queue_listing::~queue_listing() = default;
+
+result<std::optional<listed_message>> queue_listing::next() {
+    auto& self = *impl_;
+    for (; self.at < impl::order.size(); ++self.at) {
+        const auto which = impl::order[self.at];
+        if (!self.scan)
+            self.scan.emplace(self.where, which);
+        detail::message_lister lister(self.where, self.options, which);
+        for (;;) {
+            auto entry = self.scan->next();
+            if (!entry)
+                return tl::make_unexpected(entry.error());
+            if (!*entry)
+                break;
+            if (auto message = lister.list(**entry))
+                return message;
+        }
+        self.scan.reset();
+    }
+    return std::nullopt;
+}
+
 result<void> list_queue(const spool& where, const listing_options& options,
                         const std::function<scan_step(const listed_message&)>& visit) {
-    constexpr std::array<directory, 5> order = {directory::maildrop, directory::active, directory::incoming,
-                                                directory::deferred, directory::hold};
-    for (const auto which : order) {
-        detail::message_lister lister(where, options, which);
-        bool stopped = false;
-        auto walked = scan(where, which, [&](const scan_entry& entry) {
-            const auto message = lister.list(entry);
-            stopped = message && visit(*message) == scan_step::stop;
-            return stopped ? scan_step::stop : scan_step::go_on;
-        });
-        if (!walked || stopped)
-            return walked;
+    queue_listing listing(where, options);
+    for (;;) {
+        auto message = listing.next();
+        if (!message)
+            return tl::make_unexpected(message.error());
+        if (!*message || visit(**message) == scan_step::stop)
+            return {};
     }
-    return {};
 }
 
 std::string showq_greeting() {

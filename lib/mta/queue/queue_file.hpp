@@ -24,6 +24,10 @@ namespace mta::queue {
 // Errors: not_a_recipient (nothing was changed), the system's.
 [[nodiscard]] result<void> mark_done(int fd, long long offset);
 
+// Whether the recipient at offset is marked. Costs a read: for requests that have waited, while somebody else may have
+// served it.
+[[nodiscard]] bool is_done(int fd, long long offset);
+
 // Overwrites the type byte of an attribute at offset with "K": trace_flags after the first attempt.
 [[nodiscard]] result<void> kill_record(int fd, long long offset);
 

@@ -236,6 +236,11 @@ result<void> mark_done(int fd, long long offset) {
     return detail::replace_type(fd, offset, record_type::recipient, record_type::done);
 }
 
+bool is_done(int fd, long long offset) {
+    const auto type = detail::byte_at(fd, offset);
+    return type && *type == static_cast<char>(record_type::done);
+}
+
 result<void> kill_record(int fd, long long offset) {
     return detail::replace_type(fd, offset, record_type::attribute, record_type::killed);
 }
