@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include <mta/smtp/command.hpp>
+#include <mta/address/domain_name.hpp>
 
 #include "client_names.hpp"
 
@@ -26,7 +26,7 @@ awaitable<client_name> look_up(net::resolver& resolver, net::ip_address address)
     std::string name = pointers->names.front();
     if (name.ends_with('.'))
         name.pop_back();
-    if (!smtp::valid_hostname(name)) {
+    if (!address::valid_hostname(name)) {
         out.remark = "hostname of address " + address.text() + " is malformed";
         co_return out;
     }

@@ -100,21 +100,6 @@ TEST_CASE("every cut of an address is parsed without harm", "[smtp][command]") {
             (void)parse_path(text.substr(from, size), path_policy::lenient);
 }
 
-TEST_CASE("domains keep to their limits", "[smtp][command]") {
-    REQUIRE(valid_domain(std::string(63, 'a') + ".test"));
-    REQUIRE_FALSE(valid_domain(std::string(64, 'a') + ".test"));
-    std::string longest;
-    while (longest.size() < 254)
-        longest += "a.";
-    REQUIRE(valid_domain(longest + "b"));
-    REQUIRE_FALSE(valid_domain(longest + "bb"));
-    REQUIRE_FALSE(valid_domain(""));
-    REQUIRE_FALSE(valid_domain("."));
-    REQUIRE_FALSE(valid_domain("[]"));
-    REQUIRE_FALSE(valid_domain("123"));
-    REQUIRE_FALSE(valid_domain("a-.b"));
-}
-
 TEST_CASE("xtext is decoded only to printable ASCII", "[smtp][command]") {
     REQUIRE(decode_xtext("a+2Bb") == "a+b");
     REQUIRE(decode_xtext("") == "");

@@ -1,8 +1,8 @@
+#include <mta/address/domain_name.hpp>
 #include <mta/address/parts.hpp>
 #include <mta/config/configuration.hpp>
 #include <mta/core/text.hpp>
 #include <mta/policy/access_policy.hpp>
-#include <mta/smtp/command.hpp>
 
 namespace mta::policy {
 
@@ -83,7 +83,7 @@ struct access_policy::evaluation {
         if (!name.empty() && name.front() == '[')
             return true;
         const auto dot = name.find('.');
-        return smtp::valid_hostname(name) && dot != std::string_view::npos && dot + 1 < name.size();
+        return address::valid_hostname(name) && dot != std::string_view::npos && dot + 1 < name.size();
     }
 
     outcome unlisted(const std::string& text, const object& about, std::string_view dsn) {
@@ -184,7 +184,7 @@ struct access_policy::evaluation {
         if (name.empty())
             return outcome::none;
         if (name.front() == '[') {
-            return smtp::valid_domain(name)
+            return address::valid_domain(name)
                        ? outcome::none
                        : refuse(rules.codes_.invalid_hostname, "5.5.2", helo(), "invalid ip address");
         }
@@ -192,7 +192,7 @@ struct access_policy::evaluation {
             return qualified(name)
                        ? outcome::none
                        : refuse(rules.codes_.non_fqdn, "5.5.2", helo(), "need fully-qualified hostname");
-        return smtp::valid_hostname(name)
+        return address::valid_hostname(name)
                    ? outcome::none
                    : refuse(rules.codes_.invalid_hostname, "5.5.2", helo(), "Invalid name");
     }

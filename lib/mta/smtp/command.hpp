@@ -29,11 +29,6 @@ enum class path_policy {
 // bad syntax: two addresses, unbalanced brackets or quotes, an unusable domain.
 [[nodiscard]] result<std::string> parse_path(std::string_view argument, path_policy policy);
 
-// Whether text may stand behind "@": a host name (letters, digits, '-', '_', labels up to 63 bytes, one final
-// dot allowed, not all digits) or an address literal in brackets.
-[[nodiscard]] bool valid_domain(std::string_view text) noexcept;
-[[nodiscard]] bool valid_hostname(std::string_view text) noexcept;
-
 // xtext of RFC 3461 4: "+3D" for '='. nullopt for bad escapes, control bytes or non-ASCII.
 [[nodiscard]] std::optional<std::string> decode_xtext(std::string_view text);
 // Printable ASCII except '+' and '=' stays, everything else becomes +XX.

@@ -1,7 +1,6 @@
-#include <arpa/inet.h>
-
 #include <algorithm>
 
+#include <mta/address/domain_name.hpp>
 #include <mta/core/text.hpp>
 #include <mta/smtp/command.hpp>
 
@@ -175,7 +174,7 @@ private:
                 domain += text_[at_++];
             }
         }
-        if (at_ < text_.size() || !valid_domain(domain))
+        if (at_ < text_.size() || !address::valid_domain(domain))
             return false;
         address += '@';
         address += domain;
@@ -217,42 +216,6 @@ std::vector<std::string_view> split_command(std::string_view line) {
         words.push_back(line.substr(at, end - at));
         at = end;
     }
-}
-
-bool valid_hostname(std::string_view text) noexcept {
-    if (text.empty() || text.size() > 255)
-        return false;
-    bool all_digits = true;
-    std::size_t label = 0;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const char c = text[i];
-        const bool digit = c >= '0' && c <= '9';
-        if (c == '.') {
-            if (label == 0 || text[i - 1] == '-')
-                return false;
-            label = 0;
-            continue;
-        }
-        if (!digit && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && c != '_' &&
-            (c != '-' || label == 0))
-            return false;
-        all_digits = all_digits && digit;
-        if (++label > 63)
-            return false;
-    }
-    return !all_digits && text.back() != '-';
-}
-
-bool valid_domain(std::string_view text) noexcept {
-    if (text.empty() || text.front() != '[')
-        return valid_hostname(text);
-    if (text.size() < 3 || text.size() > 64 || text.back() != ']')
-        return false;
-    const std::string inner(text.substr(1, text.size() - 2));
-    unsigned char bytes[16];
-    if (inner.size() > 5 && iequals(std::string_view(inner).substr(0, 5), "IPv6:"))
-        return ::inet_pton(AF_INET6, inner.c_str() + 5, bytes) == 1;
-    return ::inet_pton(AF_INET, inner.c_str(), bytes) == 1;
 }
 
 result<std::string> parse_path(std::string_view argument, path_policy policy) {

@@ -1,5 +1,6 @@
 #include <charconv>
 
+#include <mta/address/domain_name.hpp>
 #include <mta/core/text.hpp>
 #include <mta/smtp/server_session.hpp>
 
@@ -308,7 +309,7 @@ void server_session::do_etrn(const words& args) {
     auto domain = args[1];
     if (domain.front() == '@' || domain.front() == '#')
         domain.remove_prefix(1);
-    if (!valid_domain(domain))
+    if (!address::valid_domain(domain))
         return refuse("501 Error: invalid parameter syntax");
     recipient_ = {};
     recipient_.address = std::string(domain);
