@@ -17,6 +17,7 @@ TEST_CASE("domain lists", "[table][match_list]") {
     };
     const auto exact = parent_style::exact;
     const auto parents = parent_style::subdomains;
+    const auto names = parent_style::none;
     const auto [why, words, style, name, matches] = GENERATE_COPY(
         row{"the name", {"a.test"}, exact, "A.Test", true}, row{"another", {"a.test"}, exact, "b.test", false},
         row{"a subdomain is another", {"a.test"}, exact, "x.a.test", false},
@@ -26,7 +27,11 @@ TEST_CASE("domain lists", "[table][match_list]") {
         row{"a suffix is not the name", {".a.test"}, exact, "a.test", false},
         row{"the first match decides", {"!x.a.test", ".a.test"}, exact, "x.a.test", false},
         row{"a table", {"inline:{a.test=1}"}, exact, "a.test", true},
-        row{"a table's parents", {"inline:{a.test=1}"}, parents, "x.a.test", true});
+        row{"a table's parents", {"inline:{a.test=1}"}, parents, "x.a.test", true},
+        row{"a table's suffixes", {"inline:{.a.test=1}"}, exact, "x.y.a.test", true},
+        row{"a table's parent is another name", {"inline:{a.test=1}"}, exact, "x.a.test", false},
+        row{"names only", {".a.test", "a.test"}, names, "x.a.test", false},
+        row{"names only, in tables too", {"inline:{.a.test=1}"}, names, "x.a.test", false});
     CAPTURE(why);
     auto list = match_list::open("test", words, style);
     REQUIRE(list);

@@ -15,8 +15,9 @@
 
 namespace mta::table {
 
-// Whether "example.com" also stands for its subdomains (parent_domain_matches_subdomains).
-enum class parent_style { exact, subdomains };
+// How subdomains are named (parent_domain_matches_subdomains): "exact" by ".example.com", "subdomains" by "example.com"
+// itself, "none" not at all. Tables are asked for the parents of a name in the same way.
+enum class parent_style { exact, subdomains, none };
 
 class match_list {
 public:

@@ -138,10 +138,11 @@ result<bool> match_list::matches(const entry& one, const std::string& name, std:
                 return fail(found.error().code, title_ + ": " + found.error().text());
             if (*found)
                 return true;
-            if (style_ != parent_style::subdomains || key != name)
+            if (style_ == parent_style::none || one.table->traits().patterns || key != name)
                 continue;
-            for (auto dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1)) {
-                auto parent = one.table->lookup(std::string_view(name).substr(dot + 1));
+            const std::size_t skipped = style_ == parent_style::subdomains ? 1 : 0;
+            for (auto dot = name.find('.', 1); dot != std::string::npos; dot = name.find('.', dot + 1)) {
+                auto parent = one.table->lookup(std::string_view(name).substr(dot + skipped));
                 if (!parent)
                     return fail(parent.error().code, title_ + ": " + parent.error().text());
                 if (*parent)
