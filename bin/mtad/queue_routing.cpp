@@ -2,6 +2,7 @@
 #include <map>
 
 #include <mta/address/parts.hpp>
+#include <mta/core/text.hpp>
 
 #include "queue_manager.hpp"
 
@@ -92,7 +93,7 @@ void queue_manager::route_one(routing& state) {
     }
     recipient.address = route->recipient;
     const auto limit = static_cast<std::size_t>(std::max(scheduler_.limits(route->transport).recipients, 0));
-    const auto& key = limit == 1 ? recipient.address : route->nexthop;
+    const auto key = limit == 1 ? recipient.address : lower(route->nexthop); // one host, one queue
     auto& slot = state.open[{route->transport, key}];
     if (slot.work.recipients.empty()) {
         slot.work.message = message->id;

@@ -20,7 +20,11 @@ TEST_CASE("every address becomes user@domain", "[rewrite][rewriter]") {
         row{"route", "@a.test,@b.test:u@c.test", "u@c.test"}, row{"bang path", "site.test!u", "u@site.test"},
         row{"longer bang path", "a.test!b!u", "b!u@a.test"}, row{"percent", "u%d.test", "u@d.test"},
         row{"percent before a domain stays", "u%d.test@e.test", "u%d.test@e.test"},
-        row{"literal", "u@[127.0.0.1]", "u@[127.0.0.1]"}, row{"null", "", ""});
+        row{"literal", "u@[127.0.0.1]", "u@[127.0.0.1]"}, row{"null", "", ""},
+        row{"two trailing dots", "u@d.test..", "u@d.test.."}, row{"only a dot", "u@.", "u@."},
+        row{"nobody behind the bang", "d.test!", "@d.test"}, row{"nothing before the bang", "!u", "u@"},
+        row{"nobody before the percent", "%d.test", "@d.test"}, row{"nothing behind the percent", "u%", "u@"},
+        row{"bang before percent", "a.test!u%b.test", "u%b.test@a.test"});
     CAPTURE(why);
     CHECK(under_test.local(in) == out);
 }

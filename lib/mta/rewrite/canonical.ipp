@@ -64,7 +64,7 @@ bool canonical::may_block() const noexcept {
 result<std::string> canonical::map_in(table::maps& tables, std::string address) {
     table::address_lookup_options options;
     options.recipient_delimiter = delimiter_;
-    options.is_ours = [this](std::string_view domain) { return domains_.is_local(domain); };
+    options.is_ours = [this](std::string_view domain) { return domains_.has_bare_users(domain); };
     for (int round = 0; round < most_rounds; ++round) {
         auto found = table::find_address(tables, address, options);
         if (!found)

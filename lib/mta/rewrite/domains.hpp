@@ -7,7 +7,7 @@
 #include <vector>
 
 #include <mta/config/configuration.hpp>
-#include <mta/rewrite/router.hpp>
+#include <mta/rewrite/address_class.hpp>
 #include <mta/table/match_list.hpp>
 
 namespace mta::rewrite {
@@ -19,6 +19,8 @@ public:
     // domain without case; "[192.0.2.1]" is local when it is an address of this host.
     [[nodiscard]] result<address_class> classify(std::string_view domain);
     [[nodiscard]] result<bool> is_local(std::string_view domain);
+    // Whether tables may name the users of domain without it: a local domain, or $myorigin.
+    [[nodiscard]] result<bool> has_bare_users(std::string_view domain);
 
 private:
     table::match_list local_;
@@ -26,6 +28,7 @@ private:
     table::match_list virtual_mailbox_;
     table::match_list relay_;
     std::vector<std::string> own_addresses_;
+    std::string origin_;
 };
 
 // Whether the feature is named in parent_domain_matches_subdomains.

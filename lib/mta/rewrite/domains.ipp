@@ -3,7 +3,9 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <tuple>
 
+#include <mta/config/origin.hpp>
 #include <mta/config/values.hpp>
 #include <mta/core/text.hpp>
 #include <mta/rewrite/domains.hpp>
@@ -61,34 +63,42 @@ table::parent_style parent_style_of(const config::configuration& cfg, std::strin
 
 result<domain_classes> domain_classes::open(const config::configuration& cfg) {
     domain_classes out;
-    const auto one = [&](table::match_list& into, const char* name) -> result<void> {
-        auto list = table::match_list::open(name, words(cfg, name), parent_style_of(cfg, name));
+    const auto one = [&](table::match_list& into, const char* name, table::parent_style style) -> result<void> {
+        auto list = table::match_list::open(name, words(cfg, name), style);
         if (!list)
             return tl::make_unexpected(list.error());
         into = std::move(*list);
         return {};
     };
-    for (auto [list, name] : {std::pair{&out.local_, "mydestination"},
-                              {&out.virtual_alias_, "virtual_alias_domains"},
-                              {&out.virtual_mailbox_, "virtual_mailbox_domains"},
-                              {&out.relay_, "relay_domains"}})
-        if (auto opened = one(*list, name); !opened)
+    // Of these only relay_domains may name subdomains by their parent.
+    constexpr auto names = table::parent_style::none;
+    for (auto [list, name, style] : {std::tuple{&out.local_, "mydestination", names},
+                                     {&out.virtual_alias_, "virtual_alias_domains", names},
+                                     {&out.virtual_mailbox_, "virtual_mailbox_domains", names},
+                                     {&out.relay_, "relay_domains", parent_style_of(cfg, "relay_domains")}})
+        if (auto opened = one(*list, name, style); !opened)
             return tl::make_unexpected(opened.error());
     out.own_addresses_ = own_addresses(cfg);
+    out.origin_ = config::mail_origin(cfg);
     return out;
 }
 
 result<bool> domain_classes::is_local(std::string_view domain) {
     if (domain.empty())
         return true;
-    if (domain.size() > 2 && domain.front() == '[' && domain.back() == ']') {
-        auto literal = domain.substr(1, domain.size() - 2);
-        if (literal.size() > 5 && iequals(literal.substr(0, 5), "ipv6:"))
-            literal.remove_prefix(5);
-        if (std::ranges::find(own_addresses_, literal) != own_addresses_.end())
-            return true;
-    }
-    return local_.matches_name(domain);
+    auto listed = local_.matches_name(domain);
+    if (!listed || *listed || domain.size() < 3 || domain.front() != '[' || domain.back() != ']')
+        return listed;
+    auto literal = domain.substr(1, domain.size() - 2);
+    if (literal.size() > 5 && iequals(literal.substr(0, 5), "ipv6:"))
+        literal.remove_prefix(5);
+    return std::ranges::find(own_addresses_, literal) != own_addresses_.end();
+}
+
+result<bool> domain_classes::has_bare_users(std::string_view domain) {
+    if (iequals(domain, origin_))
+        return true;
+    return is_local(domain);
 }
 
 result<address_class> domain_classes::classify(std::string_view domain) {

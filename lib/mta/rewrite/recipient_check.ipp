@@ -60,7 +60,7 @@ result<bool> recipient_check::parts::listed(table::maps& tables, std::string_vie
     table::address_lookup_options options;
     options.recipient_delimiter = cfg.text("recipient_delimiter");
     options.bare_user = bare_user;
-    options.is_ours = [this](std::string_view domain) { return domains.is_local(domain); };
+    options.is_ours = [this](std::string_view domain) { return domains.has_bare_users(domain); };
     auto found = table::find_address(tables, address, options);
     if (!found)
         return tl::make_unexpected(found.error());

@@ -1,7 +1,7 @@
 // Where an address goes: its class, and the transport and nexthop that serve it.
 //
-// Local, virtual alias, virtual mailbox, relay or default domain; then relayhost, transport_maps and the
-// sender-dependent tables. A table that cannot answer is an error: the mail is deferred.
+// Local, virtual alias, virtual mailbox, relay or default domain (destination.hpp); then relayhost, transport_maps, the
+// sender-dependent tables and relocated_maps. A table that cannot answer is an error: the mail is deferred.
 //
 // May block where a table does. Not thread-safe.
 #pragma once
@@ -12,16 +12,17 @@
 
 #include <mta/config/configuration.hpp>
 #include <mta/core/result.hpp>
+#include <mta/rewrite/address_class.hpp>
 
 namespace mta::rewrite {
 
-enum class address_class { local, virtual_alias, virtual_mailbox, relay, other };
-
 struct route {
     std::string transport; // a service of master.cf: "smtp", "local", "error" …
-    std::string nexthop;   // for "error" the text for the sender
-    std::string recipient; // the address as the transport shall see it
+    std::string nexthop;   // for "error" and "retry" the text for the sender, with its status code in front
+    std::string recipient; // the address as the transport shall see it: always user@domain
     address_class kind = address_class::other;
+    bool malformed = false; // nobody's address: the transport is "error"
+    bool routed = false;    // the local part may ask the next host to send it on (destination.hpp)
 };
 
 class router {
@@ -32,11 +33,9 @@ public:
     router& operator=(router&&) noexcept;
     ~router();
 
-    // recipient is complete (rewriter). Addresses in internal form.
+    // Addresses in internal form. The recipient is completed (rewriter) by the caller: what is bare is taken for a
+    // user of myhostname.
     [[nodiscard]] result<route> resolve(std::string_view sender, std::string_view recipient);
-
-    // The class of a domain; "" and this host's own address literals are local.
-    [[nodiscard]] result<address_class> classify(std::string_view domain);
 
     [[nodiscard]] bool may_block() const noexcept;
 

@@ -32,7 +32,7 @@ result<virtual_alias> virtual_alias::open(const config::configuration& cfg) {
 result<std::optional<std::vector<std::string>>> virtual_alias::step(std::string_view address) {
     table::address_lookup_options options;
     options.recipient_delimiter = delimiter_;
-    options.is_ours = [this](std::string_view domain) { return domains_.is_local(domain); };
+    options.is_ours = [this](std::string_view domain) { return domains_.has_bare_users(domain); };
     auto found = table::find_address(tables_, address, options);
     if (!found)
         return tl::make_unexpected(found.error());

@@ -10,6 +10,25 @@ struct attempt {
     bool by_domain = false;
 };
 
+// The domain, then its parents, for as long as there is one.
+void add_domains(std::vector<attempt>& attempts, std::string_view domain, parent_style parents) {
+    attempts.push_back({std::string(domain), true, true});
+    if (domain.front() == '[')
+        return;
+    for (auto dot = domain.find('.', 1); dot != std::string_view::npos; dot = domain.find('.', dot + 1))
+        attempts.push_back(
+            {std::string(domain.substr(parents == parent_style::subdomains ? dot + 1 : dot)), true, true});
+}
+
+result<std::optional<std::string>> find_key(maps& tables, const attempt& one, maps::key_kind kind) {
+    std::string storage;
+    const std::string_view quoted = one.by_domain ? one.key : address::quoted_view(one.key, storage);
+    auto found = tables.find(quoted, kind);
+    if (!found || *found || quoted == one.key)
+        return found;
+    return tables.find(one.key, kind);
+}
+
 } // namespace
 
 result<std::optional<address_match>> find_address(maps& tables, std::string_view address,
@@ -39,9 +58,12 @@ result<std::optional<address_match>> find_address(maps& tables, std::string_view
     if (options.at_domain && parts.has_domain)
         attempts.push_back({domain, true, true});
 
+    if (options.plain_domain && parts.has_domain && !parts.domain.empty())
+        add_domains(attempts, parts.domain, options.parents);
+
     for (std::size_t i = 0; i < attempts.size(); ++i) {
         const auto& one = attempts[i];
-        auto found = tables.find(one.key, i == 0 ? maps::key_kind::whole : maps::key_kind::part);
+        auto found = find_key(tables, one, i == 0 ? maps::key_kind::whole : maps::key_kind::part);
         if (!found)
             return tl::make_unexpected(found.error());
         if (*found)
