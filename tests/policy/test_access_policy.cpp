@@ -22,12 +22,13 @@ struct small_world final : world {
             return mta::fail(mta::errc::temporary, "down");
         return address.starts_with("127.");
     }
-    mta::result<bool> is_our_destination(std::string_view recipient) override {
+    mta::result<bool> is_our_destination(std::string_view, std::string_view recipient) override {
         if (broken)
             return mta::fail(mta::errc::temporary, "down");
         return recipient.ends_with("@our.test");
     }
-    mta::result<std::optional<unknown_user>> unlisted(std::string_view address) override {
+    mta::result<std::optional<unknown_user>> unlisted(address_role, std::string_view,
+                                                      std::string_view address) override {
         if (broken)
             return mta::fail(mta::errc::temporary, "down");
         if (address.ends_with("@our.test") && !address.starts_with("bob@"))

@@ -10,7 +10,10 @@ std::string check(const std::string& settings, const std::string& address) {
     auto under_test = mta::rewrite::recipient_check::open(mta::test::configured(settings));
     if (!under_test)
         return "open: " + under_test.error().text();
-    const auto verdict = under_test->check(address);
+    auto router = mta::rewrite::router::open(mta::test::configured(settings));
+    const auto where = router->resolve("s@x.test", address);
+    const auto verdict = where ? under_test->check(*where) : mta::result<mta::rewrite::recipient_verdict>(
+                                                                tl::make_unexpected(where.error()));
     if (!verdict)
         return "trouble";
     return verdict->known ? "known" : std::to_string(verdict->code) + " " + verdict->text;
@@ -37,5 +40,14 @@ TEST_CASE("whether an address of ours exists", "[rewrite][recipient_check]") {
     const std::string relay = "relay_domains = r.test\nrelay_recipient_maps = inline:{a@r.test=x}\n";
     CHECK(check(relay, "a@r.test") == "known");
     CHECK(check(relay, "b@r.test") == "550 User unknown in relay recipient table");
-    CHECK(check("virtual_alias_domains = a.test\n", "b@a.test") == "550 User unknown in virtual alias table");
+    CHECK(check("virtual_alias_domains = a.test\n", "b@a.test") == "550 5.1.1 User unknown in virtual alias table");
+    CHECK(check(local, "postmaster+x@home.test") == "550 User unknown in local recipient table");
+    CHECK(check(local, "mailer-daemon@home.test") == "known");
+    CHECK(check(local, "double-bounce@home.test") == "known");
+    CHECK(check(local + "canonical_maps = inline:{jim@home.test=jim@home.test}\n", "jim@home.test") == "known");
+    CHECK(check(local + "relocated_maps = inline:{joe=away}\n", "joe@home.test") == "550 5.1.6 User has moved to away");
+    CHECK(check(local + "transport_maps = inline:{{joe@home.test = retry:later}}\n", "joe@home.test") == "450 later");
+    // The address that counts is the one behind ours.
+    CHECK(check(relay, "b%r.test@home.test") == "550 User unknown in relay recipient table");
+    CHECK(check(local, "jim%far.test@home.test") == "known");
 }

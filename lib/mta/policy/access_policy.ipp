@@ -3,6 +3,7 @@
 #include <mta/config/configuration.hpp>
 #include <mta/core/text.hpp>
 #include <mta/policy/access_policy.hpp>
+#include <mta/smtp/status.hpp>
 
 namespace mta::policy {
 
@@ -62,7 +63,7 @@ struct access_policy::evaluation {
 
     outcome unauthorized_destination(bool later) {
         const auto& to = session.recipient().address;
-        const auto ours = where.is_our_destination(to);
+        const auto ours = where.is_our_destination(session.transaction().sender, to);
         if (!ours)
             return cannot_tell(to, ours.error());
         if (*ours)
@@ -86,13 +87,45 @@ struct access_policy::evaluation {
         return address::valid_hostname(name) && dot != std::string_view::npos && dot + 1 < name.size();
     }
 
-    outcome unlisted(const std::string& text, const object& about, std::string_view dsn) {
-        const auto missing = where.unlisted(text);
+    // Tables are written with recipients in mind, and some codes of RFC 3463 3.2 are about senders only.
+    static smtp::status_code address_status(smtp::status_code code, world::address_role role) {
+        constexpr int of_senders[] = {0, 7, 8, 7, 7, 0, 7, 7, 8};
+        constexpr int of_recipients[] = {0, 1, 2, 3, 4, 5, 6, 3, 2};
+        if (code.subject != 1)
+            return code;
+        const auto at = static_cast<std::size_t>(code.detail);
+        if (at >= std::size(of_senders))
+            code.detail = 0;
+        else
+            code.detail = role == world::address_role::sender ? of_senders[at] : of_recipients[at];
+        return code;
+    }
+
+    outcome unlisted(world::address_role role, std::string_view from, const std::string& address,
+                     const object& about, std::string_view dsn) {
+        const auto missing = where.unlisted(role, from, address);
         if (!missing)
-            return cannot_tell(text, missing.error());
+            return cannot_tell(address, missing.error());
         if (!*missing)
             return outcome::none;
-        return refuse(std::to_string((*missing)->code), dsn, about, (*missing)->text);
+        std::string_view why = (*missing)->text;
+        std::string status(dsn);
+        if (const auto code = smtp::parse_status_code(why)) {
+            status = address_status(*code, role).text();
+            why = trim(why.substr(smtp::status_code_length(why)));
+        }
+        return refuse(std::to_string((*missing)->code), status, about, why);
+    }
+
+    outcome unlisted_sender() {
+        const auto& from = session.transaction().sender;
+        // A notice to the sender would come from the recipient.
+        return unlisted(world::address_role::sender, session.recipient().address, from, sender(), "5.1.0");
+    }
+
+    outcome unlisted_recipient() {
+        return unlisted(world::address_role::recipient, session.transaction().sender, session.recipient().address,
+                        recipient(), "5.1.1");
     }
 
     outcome nameless_client(std::string_view what) {
@@ -123,7 +156,8 @@ struct access_policy::evaluation {
         case rule::permit_auth_destination: {
             const auto ours = session.recipient().address.empty()
                                   ? result<bool>(false)
-                                  : where.is_our_destination(session.recipient().address);
+                                  : where.is_our_destination(session.transaction().sender,
+                                                             session.recipient().address);
             if (!ours)
                 return cannot_tell(session.recipient().address, ours.error());
             return *ours ? outcome::permit : outcome::none;
@@ -150,14 +184,13 @@ struct access_policy::evaluation {
             return has_sender() ? non_fqdn_address(session.transaction().sender, sender()) : outcome::none;
         case rule::reject_unlisted_sender:
             return has_sender() && !session.transaction().sender.empty()
-                       ? unlisted(session.transaction().sender, sender(), "5.1.0")
+                       ? unlisted_sender()
                        : outcome::none;
         case rule::reject_non_fqdn_recipient:
             return has_recipient() ? non_fqdn_address(session.recipient().address, recipient())
                                    : outcome::none;
         case rule::reject_unlisted_recipient:
-            return has_recipient() ? unlisted(session.recipient().address, recipient(), "5.1.1")
-                                   : outcome::none;
+            return has_recipient() ? unlisted_recipient() : outcome::none;
         case rule::reject_multi_recipient_bounce:
             return has_sender() && session.transaction().sender.empty() &&
                            session.transaction().recipients > 1
@@ -227,10 +260,10 @@ struct access_policy::evaluation {
             return false;
         if (rules.unlisted_sender_ && session.stage() == check_stage::recipient &&
             !session.transaction().sender.empty() &&
-            unlisted(session.transaction().sender, sender(), "5.1.0") == outcome::refuse)
+            unlisted_sender() == outcome::refuse)
             return false;
         return !rules.unlisted_recipient_ ||
-               unlisted(session.recipient().address, recipient(), "5.1.1") != outcome::refuse;
+               unlisted_recipient() != outcome::refuse;
     }
 
     bool run() {

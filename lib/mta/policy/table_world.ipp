@@ -1,11 +1,11 @@
 #include <optional>
 
-#include <mta/address/parts.hpp>
 #include <mta/config/configuration.hpp>
 #include <mta/policy/world.hpp>
 #include <mta/rewrite/domains.hpp>
 #include <mta/rewrite/recipient_check.hpp>
 #include <mta/rewrite/rewriter.hpp>
+#include <mta/rewrite/router.hpp>
 #include <mta/table/match_list.hpp>
 
 namespace mta::policy {
@@ -14,30 +14,35 @@ namespace {
 
 using rewrite::address_class;
 
+// Every answer about an address starts from its route, the one that the mail will take: what stands behind the last "@"
+// may hide another host.
 class table_world final : public world {
 public:
-    table_world(const config::configuration& cfg, table::match_list networks, rewrite::domain_classes classes,
+    table_world(const config::configuration& cfg, table::match_list networks, rewrite::router router,
                 rewrite::recipient_check recipients)
-        : rewriter_(cfg), networks_(std::move(networks)), classes_(std::move(classes)),
-          recipients_(std::move(recipients)) {}
+        : rewriter_(cfg), networks_(std::move(networks)), router_(std::move(router)),
+          recipients_(std::move(recipients)), untrusted_routing_(cfg[param::allow_untrusted_routing]) {}
 
     result<bool> in_mynetworks(std::string_view name, std::string_view address) override {
         return networks_.matches_host(name, address);
     }
 
-    result<bool> is_our_destination(std::string_view recipient) override {
-        const std::string whole = complete(recipient);
-        const auto kind = classes_.classify(address::split_address(whole).domain);
-        if (!kind)
-            return failure(kind.error());
-        return *kind != address_class::other && !routed(recipient);
+    result<bool> is_our_destination(std::string_view sender, std::string_view recipient) override {
+        const auto where = router_.resolve(sender, rewriter_.local(recipient));
+        if (!where)
+            return failure(where.error());
+        // A host that takes our mail may obey the order in the local part, and we would be its open relay.
+        if (where->routed && !untrusted_routing_)
+            return false;
+        return where->kind != address_class::other;
     }
 
-    result<std::optional<unknown_user>> unlisted(std::string_view address) override {
-        // What asks for a further hop is not in our tables.
-        if (routed(address))
-            return std::nullopt;
-        auto answer = recipients_.check(complete(address));
+    result<std::optional<unknown_user>> unlisted(address_role role, std::string_view from,
+                                                 std::string_view address) override {
+        const auto where = router_.resolve(from, rewriter_.local(address));
+        if (!where)
+            return failure(where.error());
+        auto answer = recipients_.check(*where, role == address_role::sender);
         if (!answer)
             return failure(std::move(answer.error()));
         if (answer->known)
@@ -46,23 +51,11 @@ public:
     }
 
 private:
-    [[nodiscard]] std::string complete(std::string_view address) const {
-        std::string out = rewriter_.local(address);
-        if (out.ends_with('.') && out.find('@') != std::string::npos)
-            out.pop_back();
-        return out;
-    }
-
-    // "x%there@here", "there!x@here", "\"x@there\"@here": the local part names another host.
-    static bool routed(std::string_view address) {
-        const auto parts = address::split_address(address);
-        return parts.has_domain && parts.local.find_first_of("@%!") != std::string_view::npos;
-    }
-
     rewrite::rewriter rewriter_;
     table::match_list networks_;
-    rewrite::domain_classes classes_;
+    rewrite::router router_;
     rewrite::recipient_check recipients_;
+    bool untrusted_routing_;
 };
 
 } // namespace
@@ -72,13 +65,13 @@ result<std::unique_ptr<world>> open_world(const config::configuration& cfg) {
                                             rewrite::parent_style_of(cfg, "mynetworks"));
     if (!networks)
         return failure(std::move(networks.error()));
-    auto classes = rewrite::domain_classes::open(cfg);
-    if (!classes)
-        return failure(std::move(classes.error()));
+    auto router = rewrite::router::open(cfg);
+    if (!router)
+        return failure(std::move(router.error()));
     auto recipients = rewrite::recipient_check::open(cfg);
     if (!recipients)
         return failure(std::move(recipients.error()));
-    return std::make_unique<table_world>(cfg, std::move(*networks), std::move(*classes),
+    return std::make_unique<table_world>(cfg, std::move(*networks), std::move(*router),
                                          std::move(*recipients));
 }
 

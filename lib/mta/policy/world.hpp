@@ -25,18 +25,22 @@ public:
     // Whether the client is in mynetworks.
     [[nodiscard]] virtual result<bool> in_mynetworks(std::string_view name, std::string_view address) = 0;
 
-    // Whether mail for the recipient ends here or may pass: its domain is in mydestination, inet_interfaces,
-    // virtual_alias_domains, virtual_mailbox_domains or relay_domains, and its local part asks for no further
-    // hop.
-    [[nodiscard]] virtual result<bool> is_our_destination(std::string_view recipient) = 0;
+    // Whether mail for the recipient ends here or may pass: it is routed to mydestination, inet_interfaces,
+    // virtual_alias_domains, virtual_mailbox_domains or relay_domains, and asks for no further hop there
+    // (allow_untrusted_routing). sender is whom the mail is from: routes may depend on it.
+    [[nodiscard]] virtual result<bool> is_our_destination(std::string_view sender,
+                                                          std::string_view recipient) = 0;
 
-    // Why an address of one of our domains is refused when no table lists it; nullopt when the address is
-    // listed, when its class has no such table, and when its domain is not ours.
+    // Why an address is refused: no table lists it though its class has one, or its route is an error. nullopt
+    // when nothing speaks against it.
     struct unknown_user {
-        std::string text; // "User unknown in local recipient table"
+        std::string text; // "User unknown in local recipient table"; a route's text may begin with a status code
         int code = 550;   // unknown_local_recipient_reject_code and so on
     };
-    [[nodiscard]] virtual result<std::optional<unknown_user>> unlisted(std::string_view address) = 0;
+    enum class address_role { sender, recipient };
+    // from: whom mail for the address would be from.
+    [[nodiscard]] virtual result<std::optional<unknown_user>> unlisted(address_role role, std::string_view from,
+                                                                       std::string_view address) = 0;
 };
 
 // The world as main.cf describes it. Opens the tables that mynetworks, mydestination, the domain lists and

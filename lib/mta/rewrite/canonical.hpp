@@ -4,6 +4,7 @@
 // May block where a table does. Not thread-safe.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,7 @@
 #include <mta/core/result.hpp>
 #include <mta/rewrite/domains.hpp>
 #include <mta/rewrite/rewriter.hpp>
+#include <mta/table/address_lookup.hpp>
 #include <mta/table/maps.hpp>
 
 namespace mta::rewrite {
@@ -25,11 +27,15 @@ public:
     [[nodiscard]] bool applies(address_use use) const noexcept;
     [[nodiscard]] bool may_block() const noexcept;
 
+    // Whether a table has an entry for the address of a sender or a recipient, whatever the classes say.
+    [[nodiscard]] result<bool> knows(std::string_view address, bool sender);
+
     // The address after mapping; itself when nothing maps it. Errors: a table without an answer.
     [[nodiscard]] result<std::string> map(std::string_view address, address_use use);
 
 private:
     canonical(const config::configuration& cfg, domain_classes domains);
+    [[nodiscard]] result<std::optional<table::address_match>> find(table::maps& tables, std::string_view address);
     [[nodiscard]] result<std::string> map_in(table::maps& tables, std::string address);
 
     struct layer {

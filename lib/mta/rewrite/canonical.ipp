@@ -2,7 +2,6 @@
 #include <mta/core/text.hpp>
 #include <mta/rewrite/address_words.hpp>
 #include <mta/rewrite/canonical.hpp>
-#include <mta/table/address_lookup.hpp>
 
 namespace mta::rewrite {
 namespace {
@@ -61,12 +60,29 @@ bool canonical::may_block() const noexcept {
     return sender_.tables.may_block() || recipient_.tables.may_block() || all_.tables.may_block();
 }
 
-result<std::string> canonical::map_in(table::maps& tables, std::string address) {
+result<std::optional<table::address_match>> canonical::find(table::maps& tables, std::string_view address) {
     table::address_lookup_options options;
     options.recipient_delimiter = delimiter_;
     options.is_ours = [this](std::string_view domain) { return domains_.has_bare_users(domain); };
+    return table::find_address(tables, address, options);
+}
+
+result<bool> canonical::knows(std::string_view address, bool sender) {
+    for (auto* one : {&recipient_, sender ? &sender_ : nullptr, &all_}) {
+        if (one == nullptr || one->tables.empty())
+            continue;
+        auto found = find(one->tables, address);
+        if (!found)
+            return tl::make_unexpected(found.error());
+        if (*found)
+            return true;
+    }
+    return false;
+}
+
+result<std::string> canonical::map_in(table::maps& tables, std::string address) {
     for (int round = 0; round < most_rounds; ++round) {
-        auto found = table::find_address(tables, address, options);
+        auto found = find(tables, address);
         if (!found)
             return tl::make_unexpected(found.error());
         if (!*found)

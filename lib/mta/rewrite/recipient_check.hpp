@@ -1,5 +1,5 @@
-// Whether an address of our own domains exists: local_recipient_maps, virtual_alias_maps, virtual_mailbox_maps,
-// relay_recipient_maps (reject_unlisted_recipient, reject_unlisted_sender).
+// Whether an address exists: local_recipient_maps, virtual_alias_maps, virtual_mailbox_maps, relay_recipient_maps, and
+// what routing says about it (reject_unlisted_recipient, reject_unlisted_sender).
 //
 // May block where a table does. Not thread-safe.
 #pragma once
@@ -17,9 +17,8 @@ namespace mta::rewrite {
 struct recipient_verdict {
     bool known = true;
     address_class kind = address_class::other;
-    int code = 550;         // unknown_local_recipient_reject_code and its like
-    std::string dsn = "5.1.1";
-    std::string text; // "User unknown in local recipient table"
+    int code = 550;   // unknown_local_recipient_reject_code and its like
+    std::string text; // "User unknown in local recipient table"; an error transport's may begin with a status code
 };
 
 class recipient_check {
@@ -29,8 +28,9 @@ public:
     recipient_check& operator=(recipient_check&&) noexcept;
     ~recipient_check();
 
-    // address is complete and in internal form. Errors: a table without an answer: reply 451 4.3.0.
-    [[nodiscard]] result<recipient_verdict> check(std::string_view address);
+    // Whether the address that was routed exists: what the router sends to an error transport does not. A sender may
+    // also be known to sender_canonical_maps. Errors: a table without an answer: reply 451 4.3.0.
+    [[nodiscard]] result<recipient_verdict> check(const route& where, bool sender = false);
 
     [[nodiscard]] bool may_block() const noexcept;
 

@@ -15,6 +15,9 @@ struct recipient_check::parts {
         : cfg(configured), domains(std::move(opened)), aliases(std::move(aliased)), mapping(std::move(mapped)) {}
 
     result<bool> listed(table::maps& tables, std::string_view address, bool bare_user);
+    result<bool> aliased(std::string_view address, bool sender);
+    bool always_taken(std::string_view address) const;
+    recipient_verdict refused_by_route(const route& where) const;
     recipient_verdict unknown(address_class kind, const char* code_parameter, const char* table_name) const;
 
     config::configuration cfg;
@@ -24,7 +27,6 @@ struct recipient_check::parts {
     table::maps local;
     table::maps mailboxes;
     table::maps relay;
-    table::maps relocated;
 };
 
 recipient_check::recipient_check(std::unique_ptr<parts> opened) : parts_(std::move(opened)) {}
@@ -41,8 +43,7 @@ result<recipient_check> recipient_check::open(const config::configuration& cfg) 
     auto opened = std::make_unique<parts>(cfg, std::move(*domains), std::move(*aliases), std::move(*mapping));
     for (auto [into, name] : {std::pair{&opened->local, "local_recipient_maps"},
                               {&opened->mailboxes, "virtual_mailbox_maps"},
-                              {&opened->relay, "relay_recipient_maps"},
-                              {&opened->relocated, "relocated_maps"}}) {
+                              {&opened->relay, "relay_recipient_maps"}}) {
         auto tables = table::maps::open(name, config::split_list(cfg.text(name)));
         if (!tables)
             return tl::make_unexpected(tables.error());
@@ -53,7 +54,7 @@ result<recipient_check> recipient_check::open(const config::configuration& cfg) 
 
 bool recipient_check::may_block() const noexcept {
     return parts_->local.may_block() || parts_->mailboxes.may_block() || parts_->relay.may_block() ||
-           parts_->relocated.may_block() || parts_->aliases.may_block() || parts_->mapping.may_block();
+           parts_->aliases.may_block() || parts_->mapping.may_block();
 }
 
 result<bool> recipient_check::parts::listed(table::maps& tables, std::string_view address, bool bare_user) {
@@ -67,50 +68,56 @@ result<bool> recipient_check::parts::listed(table::maps& tables, std::string_vie
     return found->has_value();
 }
 
+// Such an address becomes another one when the mail is taken: whether that exists is found out then.
+result<bool> recipient_check::parts::aliased(std::string_view address, bool sender) {
+    auto mapped = mapping.knows(address, sender);
+    if (!mapped || *mapped)
+        return mapped;
+    return aliases.knows(address);
+}
+
+// RFC 5321 4.5.1, and the senders of our own notices.
+bool recipient_check::parts::always_taken(std::string_view address) const {
+    const auto user = address::split_address(address).local;
+    return iequals(user, "postmaster") || iequals(user, "mailer-daemon") ||
+           iequals(user, cfg.text("double_bounce_sender"));
+}
+
+recipient_verdict recipient_check::parts::refused_by_route(const route& where) const {
+    recipient_verdict out;
+    out.known = false;
+    out.kind = where.kind;
+    if (where.transport == "retry")
+        out.code = 450;
+    else if (where.kind == address_class::virtual_alias)
+        out.code = static_cast<int>(cfg.number("unknown_virtual_alias_reject_code").value_or(550));
+    out.text = where.nexthop;
+    return out;
+}
+
 recipient_verdict recipient_check::parts::unknown(address_class kind, const char* code_parameter,
                                                   const char* table_name) const {
     recipient_verdict out;
     out.known = false;
     out.kind = kind;
     out.code = static_cast<int>(cfg.number(code_parameter).value_or(550));
-    out.dsn = out.code / 100 == 4 ? "4.1.1" : "5.1.1";
     out.text = "User unknown";
     if (cfg.yes_no("show_user_unknown_table_name").value_or(true))
         out.text.append(" in ").append(table_name);
     return out;
 }
 
-result<recipient_verdict> recipient_check::check(std::string_view address) {
+result<recipient_verdict> recipient_check::check(const route& where, bool sender) {
     auto& p = *parts_;
-    const auto split = address::split_address(address);
-    auto kind = p.domains.classify(split.domain);
-    if (!kind)
-        return tl::make_unexpected(kind.error());
     recipient_verdict good;
-    good.kind = *kind;
-    // Mail for these names is never refused (RFC 5321 4.5.1).
-    const auto local = address::split_extension(split.local, p.cfg.text("recipient_delimiter"));
-    if (*kind == address_class::local && (iequals(local.user, "postmaster") || iequals(local.user, "double-bounce")))
+    good.kind = where.kind;
+    auto other = p.aliased(where.recipient, sender);
+    if (!other)
+        return tl::make_unexpected(other.error());
+    if (*other)
         return good;
-    if (p.mapping.applies(address_use::envelope_recipient)) {
-        auto mapped = p.mapping.map(address, address_use::envelope_recipient);
-        if (!mapped)
-            return tl::make_unexpected(mapped.error());
-        if (!iequals(*mapped, address))
-            return good;
-    }
-    auto aliased = p.aliases.knows(address);
-    if (!aliased)
-        return tl::make_unexpected(aliased.error());
-    if (*aliased)
-        return good;
-    if (!p.relocated.empty()) {
-        auto moved = p.listed(p.relocated, address, true);
-        if (!moved)
-            return tl::make_unexpected(moved.error());
-        if (*moved)
-            return good; // the router says where to
-    }
+    if ((where.transport == "error" || where.transport == "retry") && !where.malformed)
+        return p.refused_by_route(where);
     struct row {
         address_class kind;
         table::maps* tables;
@@ -120,25 +127,21 @@ result<recipient_verdict> recipient_check::check(std::string_view address) {
     };
     const row rows[] = {
         {address_class::local, &p.local, true, "unknown_local_recipient_reject_code", "local recipient table"},
-        {address_class::virtual_alias, nullptr, false, "unknown_virtual_alias_reject_code", "virtual alias table"},
         {address_class::virtual_mailbox, &p.mailboxes, false, "unknown_virtual_mailbox_reject_code",
          "virtual mailbox table"},
         {address_class::relay, &p.relay, false, "unknown_relay_recipient_reject_code", "relay recipient table"},
     };
     for (const auto& r : rows) {
-        if (r.kind != *kind)
-            continue;
         // An empty parameter means that every address is taken.
-        if (r.tables != nullptr && r.tables->empty())
+        if (r.kind != where.kind || r.tables->empty())
+            continue;
+        if (r.kind == address_class::local && p.always_taken(where.recipient))
             return good;
-        if (r.tables != nullptr) {
-            auto found = p.listed(*r.tables, address, r.bare_user);
-            if (!found)
-                return tl::make_unexpected(found.error());
-            if (*found)
-                return good;
-        }
-        return p.unknown(*kind, r.code_parameter, r.table_name);
+        auto found = p.listed(*r.tables, where.recipient, r.bare_user);
+        if (!found)
+            return tl::make_unexpected(found.error());
+        if (!*found)
+            return p.unknown(r.kind, r.code_parameter, r.table_name);
     }
     return good;
 }
