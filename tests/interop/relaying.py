@@ -3,6 +3,7 @@ one of our domains, and for addresses that no table of ours knows.
 
 One server of each kind runs all configurations: each is a port of its own, with a rewriting service of its own beside
 the reference's. With arguments only the configurations of those names are compared."""
+import re
 import socket
 import sys
 
@@ -21,7 +22,7 @@ PARAMETERS = {
     "virtual_mailbox_domains": "box.test",
     "virtual_mailbox_maps": "inline:{bob@box.test=bob/}",
     "relay_domains": "relay.test",
-    "relay_recipient_maps": "inline:{bob@relay.test=x}",
+    "relay_recipient_maps": "inline:{bob@relay.test=x, kim@relay.test=x, kim%far.test@relay.test=x}",
     "local_recipient_maps": "inline:{bob=x, kim@mx.example.test=x}",
     "recipient_delimiter": "+",
     "smtpd_relay_restrictions": "permit_mynetworks, reject_unauth_destination",
@@ -177,6 +178,27 @@ def replies(port, label):
     return out
 
 
+# Taken by the rules above: where the mail goes must be what the rules judged.
+DELIVERED = [(STRANGER, "bob%relay.test@example.test"), (STRANGER, "bob%mx.example.test@localhost"),
+             (STRANGER, "joe%far.test@example.test"), (FRIEND, "far.test!relay.test!kim@example.test"),
+             (FRIEND, '"kim@far.test"@example.test'), (FRIEND, "kim%far.test@relay.test"), (FRIEND, "kim@FAR.test."),
+             (FRIEND, "bob@[127.0.0.1]")]
+
+
+def deliveries(server):
+    """What became of mail for DELIVERED: recipient, original recipient and answer of each delivery."""
+    for source, recipient in DELIVERED:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30, source_address=(source, 0)) as client:
+            stream = client.makefile("rb")
+            for line in ("", "HELO c.test", "MAIL FROM:<a@b.test>", f"RCPT TO:<{recipient}>", "DATA", "Subject: x\r\n\r\nx\r\n.", "QUIT"):
+                if line:
+                    client.sendall(line.encode() + b"\r\n")
+                stream.readline()
+    server.wait_empty()
+    return sorted(re.sub(r" delays?=[^ ]+", "", found)
+                  for found in re.findall(r" (to=<.*)", server.log()) if "status=" in found)
+
+
 def services(ports, compared, rewriting):
     text = ""
     for number, (_, parameters) in enumerate(compared):
@@ -203,6 +225,8 @@ def main(checks):
             equal += len(expected) - len(different)
             checks.ok(not different, f"{label}: {len(expected)} replies are the reference's",
                       f"{len(different)} differ\n" + "\n".join(different))
+        if not sys.argv[1:]:
+            checks.equal(deliveries(ours), deliveries(reference), "what was let in goes where the reference sends it")
     checks.note(f"{equal}/{total} replies are equal")
 
 

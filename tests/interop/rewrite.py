@@ -146,6 +146,8 @@ CONFIGURATIONS = [
     ("relayhost and relay_transport", {"relayhost": "gw.example", "relay_transport": "relay:[inner.example]"}),
     ("transports of the classes", {"local_transport": "lmtp:unix:box", "virtual_transport": "lmtp:[::1]:24",
                                    "default_transport": "smtp:[gw.example]", "relay_transport": "relay"}),
+    ("transports without a nexthop", {"local_transport": "lmtp", "virtual_transport": "v:", "default_transport": "d:",
+                                      "relay_transport": "r", "relayhost": "gw.example"}),
     ("an error transport", {"default_transport": "error:5.7.1 not from here"}),
     ("subdomains", {"parent_domain_matches_subdomains": "relay_domains, transport_maps, virtual_alias_domains",
                     "transport_maps": "inline:{far.test=slow:, relay.test=:[x.example]}"}),

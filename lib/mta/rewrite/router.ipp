@@ -45,7 +45,7 @@ const char* transport_parameter(address_class kind) {
 
 struct router::parts {
     parts(const config::configuration& configured, destination_finder opened)
-        : cfg(configured), destinations(std::move(opened)), host(cfg.text("myhostname")),
+        : cfg(configured), destinations(std::move(opened)),
           relayhost(cfg.text("relayhost")), delimiter(cfg.text("recipient_delimiter")),
           null_relayhost_key(cfg.text("empty_address_relayhost_maps_lookup_key")),
           null_transport_key(cfg.text("empty_address_default_transport_maps_lookup_key")),
@@ -63,7 +63,6 @@ struct router::parts {
     table::maps sender_relayhosts;
     table::maps sender_transports;
     table::maps relocated;
-    std::string host;
     std::string relayhost;
     std::string delimiter;
     std::string null_relayhost_key;
@@ -128,7 +127,7 @@ result<route> router::parts::by_class(const destination& to, std::string_view se
         return out;
     }
     std::string chosen = cfg.text(transport_parameter(to.kind));
-    out.nexthop = to.kind == address_class::local ? host : std::string(to.domain());
+    out.nexthop = to.domain();
     if (to.kind == address_class::other) {
         auto special = by_sender(sender_transports, sender, null_transport_key);
         if (!special)
