@@ -92,7 +92,7 @@ struct fixture {
         };
         lookups.resolve = [](const std::string&, const std::string& to) -> result<resolved_address> {
             const std::string full = to.find('@') == std::string::npos ? to + "@example.com" : to;
-            return resolved_address{full, lower(full).ends_with("@example.com")};
+            return resolved_address{full, lower(full).ends_with("@example.com"), full.find("..") != std::string::npos};
         };
         lookups.qualify = [](const std::string& name) { return name + "@example.com"; };
         lookups.forward = [this](const request&, int, const forward_message& one) -> result<std::string> {
@@ -173,6 +173,14 @@ TEST_CASE("aliases expand, nest and are delivered once an address", "[delivery][
     CHECK(f.forwarded[0].recipients[0].original == "chain");
     CHECK(done.status.delivered());
     CHECK(done.action == "expanded");
+}
+
+TEST_CASE("a target that is nobody's address bounces here", "[delivery][local][aliases]") {
+    fixture f;
+    f.aliases = {{"bad", "joe, x@a..b"}};
+    CHECK(summary(f.deliver("bad@example.com")) == "joe@example.com 2.0.0 delivered to mailbox; "
+                                                   "bad@example.com 5.1.3 bad recipient address syntax: x@a..b");
+    CHECK(f.forwarded.empty());
 }
 
 TEST_CASE("an alias loop bounces with bounded work", "[delivery][local][C4]") {

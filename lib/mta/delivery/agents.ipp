@@ -83,7 +83,7 @@ public:
         auto route = router_->resolve(sender, full);
         if (!route)
             return tl::make_unexpected(route.error());
-        return resolved_address{full, route->transport == transport_};
+        return resolved_address{std::move(route->recipient), route->transport == transport_, route->malformed};
     }
     [[nodiscard]] std::string qualify(const std::string& name) const { return rewriter_.local(name); }
 

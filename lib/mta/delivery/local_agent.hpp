@@ -46,7 +46,8 @@ struct local_settings {
 // What an address comes to after rewriting.
 struct resolved_address {
     std::string address;
-    bool here = false; // for this very transport
+    bool here = false;      // for this very transport
+    bool malformed = false; // nobody's address
 };
 
 struct local_lookups {

@@ -328,6 +328,8 @@ void local_delivery::expand_address(const path& way, const destination& one) {
         event(way.address, defer("4.3.0", "address resolver failure"));
         return;
     }
+    if (to->malformed)
+        return event(way.address, bounce("5.1.3", "bad recipient address syntax: " + one.value));
     if (!to->here || way.forwards)
         return add_forward(way, std::move(to->address));
     // "joe: joe, other" means joe's account the second time: that is another destination than the alias.
