@@ -57,12 +57,13 @@ TEST_CASE("a domain of ours does not make a foreign destination ours", "[policy]
         bool no_operators; // with swap_bangpath and allow_percent_hack off
     };
     const auto r = GENERATE(
-        row{"bob@our.test", true, true, true}, row{"bob", true, true, true}, row{"bob@our.test.", true, true, true},
-        row{"bob@[127.0.0.1]", true, true, true}, row{"x@alias.test", true, true, true},
-        row{"x@box.test", true, true, true}, row{"x@relay.test", true, true, true},
-        row{"x@sub.relay.test", true, true, true}, row{"x@far.test", false, false, false},
-        row{"x%far.test@our.test", false, false, false}, row{"far.test!x@our.test", false, false, false},
-        row{"x@far.test@our.test", false, false, false}, row{"x@far.test@[127.0.0.1]", false, false, false},
+        row{"bob@our.test", true, true, true}, row{"bob", true, true, true},
+        row{"bob@our.test.", true, true, true}, row{"bob@[127.0.0.1]", true, true, true},
+        row{"x@alias.test", true, true, true}, row{"x@box.test", true, true, true},
+        row{"x@relay.test", true, true, true}, row{"x@sub.relay.test", true, true, true},
+        row{"x@far.test", false, false, false}, row{"x%far.test@our.test", false, false, false},
+        row{"far.test!x@our.test", false, false, false}, row{"x@far.test@our.test", false, false, false},
+        row{"x@far.test@[127.0.0.1]", false, false, false},
         row{"x%far.test%mx.our.test@our.test", false, false, false},
         row{"@our.test:x@far.test", false, false, false}, row{"our.test!x@far.test", false, false, false},
         row{"x%our.test@far.test", false, false, false}, row{"x%far.test", false, false, false},
@@ -72,19 +73,23 @@ TEST_CASE("a domain of ours does not make a foreign destination ours", "[policy]
         row{"x@far..test", false, false, false}, row{"x@", false, false, false});
     CAPTURE(r.recipient);
     CHECK(world_of("")->is_our_destination("a@b.test", r.recipient).value() == r.ours);
-    CHECK(world_of("allow_untrusted_routing = yes\n")->is_our_destination("a@b.test", r.recipient).value() == r.untrusted);
-    CHECK(world_of("swap_bangpath = no\nallow_percent_hack = no\n")->is_our_destination("a@b.test", r.recipient).value() ==
-          r.no_operators);
+    CHECK(world_of("allow_untrusted_routing = yes\n")->is_our_destination("a@b.test", r.recipient).value() ==
+          r.untrusted);
+    CHECK(world_of("swap_bangpath = no\nallow_percent_hack = no\n")
+              ->is_our_destination("a@b.test", r.recipient)
+              .value() == r.no_operators);
     // Who is ours under looser rules only must not be ours under the strict ones.
     CHECK_FALSE((r.ours && !r.untrusted));
 }
 
 TEST_CASE("strangers reach nobody through a routed address", "[policy][table_world]") {
-    const auto rules = GENERATE(as<std::string>(), "smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination\n",
-                                "smtpd_relay_restrictions = permit_mynetworks, permit_auth_destination, reject\n",
-                                "smtpd_relay_restrictions = permit_mynetworks, defer_unauth_destination\n");
-    const auto to = GENERATE(as<std::string>(), "x%far.test@our.test", "far.test!x@our.test", "\"x@far.test\"@our.test",
-                             "x%far.test@relay.test", "\"x@far.test\"@relay.test", "x%far.test@alias.test", "x@far.test");
+    const auto rules = GENERATE(
+        as<std::string>(), "smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination\n",
+        "smtpd_relay_restrictions = permit_mynetworks, permit_auth_destination, reject\n",
+        "smtpd_relay_restrictions = permit_mynetworks, defer_unauth_destination\n");
+    const auto to =
+        GENERATE(as<std::string>(), "x%far.test@our.test", "far.test!x@our.test", "\"x@far.test\"@our.test",
+                 "x%far.test@relay.test", "\"x@far.test\"@relay.test", "x%far.test@alias.test", "x@far.test");
     CAPTURE(rules, to);
     const auto refused = rcpt(rules, "192.0.2.1", to);
     CHECK(std::set<std::string>{"554 5.7.1", "454 4.7.1"}.contains(refused));
@@ -99,16 +104,17 @@ TEST_CASE("a route that is an error refuses the recipient", "[policy][table_worl
         const char* to;
         const char* reply;
     };
-    const auto r = GENERATE(row{"relocated_maps = inline:{bob=elsewhere}\n", "bob@our.test", "550 5.1.6"},
-                            row{"transport_maps = inline:{{bob@our.test = error:5.2.1 away}}\n", "bob@our.test", "550 5.2.1"},
-                            row{"transport_maps = inline:{{bob@our.test = error:away}}\n", "bob@our.test", "550 5.1.1"},
-                            row{"transport_maps = inline:{{bob@our.test = error:5.1.8 away}}\n", "bob@our.test", "550 5.1.2"},
-                            row{"transport_maps = inline:{{bob@our.test = retry:5.2.1 away}}\n", "bob@our.test", "450 4.2.1"},
-                            row{"transport_maps = fail:\n", "bob@our.test", "451 4.3.0"},
-                            row{"relay_domains = fail:\n", "x@far.test", "451 4.3.0"},
-                            row{"", "no%mx.our.test@our.test", "550 5.1.1"}, row{"", "bob%mx.our.test@our.test", "250 2.1.5"},
-                            row{"", "bob+x@our.test", "250 2.1.5"}, row{"", "postmaster+x@our.test", "550 5.1.1"},
-                            row{"", "mailer-daemon@our.test", "250 2.1.5"}, row{"", "x@alias.test", "550 5.1.1"});
+    const auto r = GENERATE(
+        row{"relocated_maps = inline:{bob=elsewhere}\n", "bob@our.test", "550 5.1.6"},
+        row{"transport_maps = inline:{{bob@our.test = error:5.2.1 away}}\n", "bob@our.test", "550 5.2.1"},
+        row{"transport_maps = inline:{{bob@our.test = error:away}}\n", "bob@our.test", "550 5.1.1"},
+        row{"transport_maps = inline:{{bob@our.test = error:5.1.8 away}}\n", "bob@our.test", "550 5.1.2"},
+        row{"transport_maps = inline:{{bob@our.test = retry:5.2.1 away}}\n", "bob@our.test", "450 4.2.1"},
+        row{"transport_maps = fail:\n", "bob@our.test", "451 4.3.0"},
+        row{"relay_domains = fail:\n", "x@far.test", "451 4.3.0"},
+        row{"", "no%mx.our.test@our.test", "550 5.1.1"}, row{"", "bob%mx.our.test@our.test", "250 2.1.5"},
+        row{"", "bob+x@our.test", "250 2.1.5"}, row{"", "postmaster+x@our.test", "550 5.1.1"},
+        row{"", "mailer-daemon@our.test", "250 2.1.5"}, row{"", "x@alias.test", "550 5.1.1"});
     CAPTURE(r.main_cf, r.to);
     CHECK(rcpt(r.main_cf, "192.0.2.1", r.to) == r.reply);
 }

@@ -1,6 +1,7 @@
 // Answers what the rewriting service answers, without a daemon: a tool for tests.
 //
-//     route_addresses CONFIG_DIRECTORY     reads questions from standard input, a line each, fields apart by tabs:
+//     route_addresses CONFIG_DIRECTORY     reads questions from standard input, a line each, fields apart by
+//     tabs:
 //         rewrite  local|remote  ADDRESS       → ADDRESS (both in external form, as the service has them)
 //         resolve  SENDER        RECIPIENT     → class ["routed"] TAB transport TAB nexthop TAB recipient,
 //                                                or "malformed"
@@ -22,7 +23,9 @@ using namespace mta::rewrite;
 
 constexpr const char* class_names[] = {"local", "virtual_alias", "virtual_mailbox", "relay", "default"};
 
-std::string trouble(const mta::error& what) { return "trouble\t" + what.text(); }
+std::string trouble(const mta::error& what) {
+    return "trouble\t" + what.text();
+}
 
 std::vector<std::string> fields_of(const std::string& line) {
     std::vector<std::string> out(1);
@@ -42,9 +45,10 @@ public:
     std::string to(const std::vector<std::string>& question) {
         if (question[0] == "rewrite") {
             const auto address = mta::address::unquote(question[2]);
-            return mta::address::quote(question[1] == "local"
-                                           ? rewriter_.local(address)
-                                           : rewriter_.with_origin(address, cfg_.text("remote_header_rewrite_domain")));
+            return mta::address::quote(
+                question[1] == "local"
+                    ? rewriter_.local(address)
+                    : rewriter_.with_origin(address, cfg_.text("remote_header_rewrite_domain")));
         }
         if (question[0] == "resolve")
             return resolve(question[1], question[2]);
@@ -64,8 +68,9 @@ private:
             return trouble(route.error());
         if (route->malformed)
             return "malformed";
-        return std::string(class_names[static_cast<unsigned>(route->kind)]) + (route->routed ? " routed" : "") + "\t" +
-               route->transport + "\t" + route->nexthop + "\t" + route->recipient;
+        return std::string(class_names[static_cast<unsigned>(route->kind)]) +
+               (route->routed ? " routed" : "") + "\t" + route->transport + "\t" + route->nexthop + "\t" +
+               route->recipient;
     }
 
     const mta::configuration& cfg_;

@@ -16,8 +16,10 @@ struct seen {
 };
 
 seen find(const std::string& settings, const std::string& recipient) {
-    auto finder = mta::rewrite::destination_finder::open(mta::test::configured(
-        "relay_domains = relay.test\nvirtual_mailbox_domains = box.test\nvirtual_alias_domains = alias.test\n" + settings));
+    auto finder = mta::rewrite::destination_finder::open(
+        mta::test::configured("relay_domains = relay.test\nvirtual_mailbox_domains = "
+                              "box.test\nvirtual_alias_domains = alias.test\n" +
+                              settings));
     REQUIRE(finder);
     const auto found = finder->find(recipient);
     REQUIRE(found);
@@ -32,7 +34,8 @@ constexpr auto other = address_class::other;
 
 } // namespace
 
-// Each row is a way to hide a foreign domain behind one of ours: none may end as our own mail that is not routed.
+// Each row is a way to hide a foreign domain behind one of ours: none may end as our own mail that is not
+// routed.
 TEST_CASE("what an own domain hides comes to light", "[rewrite][destination]") {
     struct row {
         const char* why;
@@ -64,7 +67,8 @@ TEST_CASE("what an own domain hides comes to light", "[rewrite][destination]") {
         row{"bang means nothing here", plain, "far.test!u@home.test", "far.test!u@home.test", local, true},
         row{"at always does", plain, "u@far.test@home.test", "u@far.test", other, false},
         row{"quotes are closed", opaque, "u@far.test@home.test", "u@far.test@home.test", local, true},
-        row{"quotes are closed, percent", opaque, "u x%far.test@home.test", "u x%far.test@home.test", local, true},
+        row{"quotes are closed, percent", opaque, "u x%far.test@home.test", "u x%far.test@home.test", local,
+            true},
         row{"no quotes, percent", opaque, "u%far.test@home.test", "u@far.test", other, false});
     CAPTURE(r.why);
     const auto found = find(r.settings, r.address);
@@ -75,8 +79,8 @@ TEST_CASE("what an own domain hides comes to light", "[rewrite][destination]") {
 }
 
 TEST_CASE("what nobody can own is malformed", "[rewrite][destination]") {
-    const auto address = GENERATE(as<std::string>(), "u@", "@", "u@far..test", "u@-far.test", "u@far test", "u@[far.test]",
-                                  "u@192.0.2.1", "u@.", "u%far..test@home.test", "!u", "u%");
+    const auto address = GENERATE(as<std::string>(), "u@", "@", "u@far..test", "u@-far.test", "u@far test",
+                                  "u@[far.test]", "u@192.0.2.1", "u@.", "u%far..test@home.test", "!u", "u%");
     CAPTURE(address);
     const auto found = find("", address);
     CHECK(found.malformed);
@@ -91,7 +95,8 @@ TEST_CASE("nobody's name is put in", "[rewrite][destination]") {
 }
 
 TEST_CASE("an address of nothing but orders comes to an end", "[rewrite][destination]") {
-    for (const char* order : {"@", "!", "%", "@home.test", "home.test!", "%home.test", "@a:", "@home.test:u@home.test"}) {
+    for (const char* order :
+         {"@", "!", "%", "@home.test", "home.test!", "%home.test", "@a:", "@home.test:u@home.test"}) {
         std::string address;
         for (int i = 0; i < 1000; ++i)
             address += order;

@@ -27,9 +27,11 @@ TEST_CASE("routing by address class", "[rewrite][router]") {
     };
     const std::string classes;
     const auto [why, settings, recipient, route] = GENERATE(
-        row{"local", "", "u@home.test", "local:mx.home.test"}, row{"our literal", "", "u@[127.0.0.1]", "local:mx.home.test"},
+        row{"local", "", "u@home.test", "local:mx.home.test"},
+        row{"our literal", "", "u@[127.0.0.1]", "local:mx.home.test"},
         row{"a local transport without a nexthop", "local_transport = lmtp\n", "u@home.test", "lmtp:home.test"},
-        row{"default", "", "u@Far.test", "smtp:Far.test"}, row{"relayhost", "relayhost = [r.test]:26\n", "u@far.test", "smtp:[r.test]:26"},
+        row{"default", "", "u@Far.test", "smtp:Far.test"},
+        row{"relayhost", "relayhost = [r.test]:26\n", "u@far.test", "smtp:[r.test]:26"},
         row{"relay domain", "relay_domains = far.test\n", "u@far.test", "relay:far.test"},
         row{"relay domain through relayhost", "relay_domains = far.test\nrelayhost = r.test\n", "u@far.test", "relay:r.test"},
         row{"virtual mailbox", "virtual_mailbox_domains = v.test\n", "u@v.test", "virtual:v.test"},

@@ -14,8 +14,8 @@ namespace {
 
 using rewrite::address_class;
 
-// Every answer about an address starts from its route, the one that the mail will take: what stands behind the last "@"
-// may hide another host.
+// Every answer about an address starts from its route, the one that the mail will take: what stands behind
+// the last "@" may hide another host.
 class table_world final : public world {
 public:
     table_world(const config::configuration& cfg, table::match_list networks, rewrite::router router,

@@ -1,8 +1,9 @@
 // Which address a recipient really means, and whose it is.
 //
-// As long as the domain is this host's own it is taken off, and what is left may name another host: "u%far@here",
-// "far!u@here" and "u@far@here" are mail for far. Whoever decides on relaying asks here, and never looks at the text
-// behind the last "@": an own domain there may hide a foreign one. Addresses in internal form.
+// As long as the domain is this host's own it is taken off, and what is left may name another host:
+// "u%far@here", "far!u@here" and "u@far@here" are mail for far. Whoever decides on relaying asks here, and
+// never looks at the text behind the last "@": an own domain there may hide a foreign one. Addresses in
+// internal form.
 //
 // May block where a domain list is a table that does. Not thread-safe. Safe on hostile input.
 #pragma once
@@ -22,8 +23,8 @@ struct destination {
     std::string recipient; // always user@domain
     address_class kind = address_class::other;
     bool malformed = false; // the domain can be nobody's: no delivery
-    // The local part holds "@", "%" or "!": another host may read it as an order to send the mail on, even when we
-    // do not (swap_bangpath, allow_percent_hack).
+    // The local part holds "@", "%" or "!": another host may read it as an order to send the mail on, even
+    // when we do not (swap_bangpath, allow_percent_hack).
     bool routed = false;
 
     [[nodiscard]] std::string_view domain() const noexcept {

@@ -10,7 +10,9 @@
 namespace mta::rewrite {
 namespace {
 
-bool is_ascii(char c) noexcept { return static_cast<unsigned char>(c) < 0x80; }
+bool is_ascii(char c) noexcept {
+    return static_cast<unsigned char>(c) < 0x80;
+}
 
 // "192.0.2.1" → "[192.0.2.1]"; nullopt for what is no address.
 std::optional<std::string> as_literal(const std::string& domain) {
@@ -25,8 +27,8 @@ std::optional<std::string> as_literal(const std::string& domain) {
 // One final dot only says that the domain is complete.
 void drop_final_dot(std::string& address) {
     const auto size = address.size();
-    if (size > 1 && address.back() == '.' && address.find('@') != std::string::npos && address[size - 2] != '.' &&
-        address[size - 2] != '@')
+    if (size > 1 && address.back() == '.' && address.find('@') != std::string::npos &&
+        address[size - 2] != '.' && address[size - 2] != '@')
         address.pop_back();
 }
 
@@ -62,7 +64,8 @@ bool destination_finder::acceptable(std::string_view domain) const {
         return false;
     // An international name keeps to the rules between its other letters.
     std::string ascii(domain);
-    std::ranges::replace_if(ascii, [](char c) { return !is_ascii(c); }, 'x');
+    std::ranges::replace_if(
+        ascii, [](char c) { return !is_ascii(c); }, 'x');
     return address::valid_hostname(ascii);
 }
 

@@ -11,8 +11,10 @@
 namespace mta::rewrite {
 
 struct recipient_check::parts {
-    parts(const config::configuration& configured, domain_classes opened, virtual_alias aliased, canonical mapped)
-        : cfg(configured), domains(std::move(opened)), aliases(std::move(aliased)), mapping(std::move(mapped)) {}
+    parts(const config::configuration& configured, domain_classes opened, virtual_alias aliased,
+          canonical mapped)
+        : cfg(configured), domains(std::move(opened)), aliases(std::move(aliased)),
+          mapping(std::move(mapped)) {}
 
     result<bool> listed(table::maps& tables, std::string_view address, bool bare_user);
     result<bool> aliased(std::string_view address, bool sender);
@@ -126,10 +128,12 @@ result<recipient_verdict> recipient_check::check(const route& where, bool sender
         const char* table_name;
     };
     const row rows[] = {
-        {address_class::local, &p.local, true, "unknown_local_recipient_reject_code", "local recipient table"},
+        {address_class::local, &p.local, true, "unknown_local_recipient_reject_code",
+         "local recipient table"},
         {address_class::virtual_mailbox, &p.mailboxes, false, "unknown_virtual_mailbox_reject_code",
          "virtual mailbox table"},
-        {address_class::relay, &p.relay, false, "unknown_relay_recipient_reject_code", "relay recipient table"},
+        {address_class::relay, &p.relay, false, "unknown_relay_recipient_reject_code",
+         "relay recipient table"},
     };
     for (const auto& r : rows) {
         // An empty parameter means that every address is taken.

@@ -1,7 +1,8 @@
 // Where an address goes: its class, and the transport and nexthop that serve it.
 //
-// Local, virtual alias, virtual mailbox, relay or default domain (destination.hpp); then relayhost, transport_maps, the
-// sender-dependent tables and relocated_maps. A table that cannot answer is an error: the mail is deferred.
+// Local, virtual alias, virtual mailbox, relay or default domain (destination.hpp); then relayhost,
+// transport_maps, the sender-dependent tables and relocated_maps. A table that cannot answer is an error: the
+// mail is deferred.
 //
 // May block where a table does. Not thread-safe.
 #pragma once
@@ -33,8 +34,8 @@ public:
     router& operator=(router&&) noexcept;
     ~router();
 
-    // Addresses in internal form. The recipient is completed (rewriter) by the caller: what is bare is taken for a
-    // user of myhostname.
+    // Addresses in internal form. The recipient is completed (rewriter) by the caller: what is bare is taken
+    // for a user of myhostname.
     [[nodiscard]] result<route> resolve(std::string_view sender, std::string_view recipient);
 
     [[nodiscard]] bool may_block() const noexcept;

@@ -45,8 +45,8 @@ const char* transport_parameter(address_class kind) {
 
 struct router::parts {
     parts(const config::configuration& configured, destination_finder opened)
-        : cfg(configured), destinations(std::move(opened)),
-          relayhost(cfg.text("relayhost")), delimiter(cfg.text("recipient_delimiter")),
+        : cfg(configured), destinations(std::move(opened)), relayhost(cfg.text("relayhost")),
+          delimiter(cfg.text("recipient_delimiter")),
           null_relayhost_key(cfg.text("empty_address_relayhost_maps_lookup_key")),
           null_transport_key(cfg.text("empty_address_default_transport_maps_lookup_key")),
           minus_in_front(cfg.yes_no("allow_min_user").value_or(false)) {}
