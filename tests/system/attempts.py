@@ -72,7 +72,8 @@ def notice_that_cannot_be_queued(checks):
 
 
 def deleted_while_active(checks):
-    with Mtad({"transport_maps": "inline:{dead.test=smtp:[127.0.0.1]:1, gone.test=error:5.0.0_gone}"}) as server:
+    with Sink(replies={"RCPT": "550 5.1.1 gone"}) as sink, \
+            Mtad({"transport_maps": "inline:{dead.test=smtp:[127.0.0.1]:1, gone.test=smtp:[127.0.0.1]:%d}" % sink.port}) as server:
         with Session(server.port) as client:
             for n in range(300):
                 client.send("kim@box.test", f"u{n}@{'dead' if n % 2 else 'gone'}.test", BODY)
