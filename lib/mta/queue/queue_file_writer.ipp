@@ -164,8 +164,12 @@ result<void> queue_file_writer::commit_mark() {
 }
 
 result<void> queue_file_writer::sync() {
-    if (::fsync(fd_.get()) != 0)
-        return fail_errno("flush queue file " + id_);
+    if (::fsync(fd_.get()) != 0) {
+        // Gone before anybody hears of the failure: whoever is told "try again" must not find it delivered.
+        auto trouble = fail_errno("flush queue file " + id_);
+        discard();
+        return trouble;
+    }
     return keep();
 }
 
