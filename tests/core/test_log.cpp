@@ -27,3 +27,26 @@ TEST_CASE("a line in the log file has the form that log readers know", "[core][l
     CHECK(lines[0].ends_with(" postfix/smtpd[77]: connect from unknown[127.0.0.1]"));
     CHECK(lines[1].ends_with(" postfix/smtpd[78]: warning: two?lines"));
 }
+
+TEST_CASE("a line in the log file is bounded, and ends with a whole character", "[core][log]") {
+    const mta::test::temporary_directory dir;
+    auto sink = mta::open_log_file(dir / "maillog");
+    REQUIRE(sink);
+    const mta::logger log(*sink, "t", 7);
+    const std::string long_text(300'000, 'x');
+    log.info(long_text);
+    log.warning(long_text);
+    log.info(std::string(2000, 'y'));
+    std::string wide = "z";
+    for (int i = 0; i < 1200; ++i)
+        wide += "\u00fc";
+    log.info(wide);
+    const auto text = mta::read_file(dir / "maillog").value();
+    const auto lines = mta::split(std::string_view(text), "\n");
+    REQUIRE(lines.size() == 4);
+    const auto body = [](std::string_view line) { return line.substr(line.find(" t[7]: ") + 7); };
+    CHECK(body(lines[0]) == std::string(2000, 'x'));
+    CHECK(body(lines[1]) == "warning: " + std::string(1991, 'x'));
+    CHECK(body(lines[2]) == std::string(2000, 'y'));
+    CHECK(body(lines[3]) == wide.substr(0, 1999));
+}

@@ -3,7 +3,8 @@
 //     Nov 21 02:06:28 host postfix/smtpd[123]: connect from unknown[127.0.0.1]
 //
 // The number in brackets is the process ID by default; mtad gives each live session or delivery a number of its own,
-// since log readers join lines by it. One call is one line: control bytes and invalid UTF-8 are masked.
+// since log readers join lines by it. One call is one line: control bytes and invalid UTF-8 are masked, and the
+// text ends at 2000 bytes.
 //
 // The sink is opened once, before privileges are dropped, and shared. Writing never blocks the caller for long and
 // never fails it: what could not be written is counted and reported with the next line that can.

@@ -34,6 +34,9 @@ std::string_view severity_prefix(severity level) noexcept {
 
 namespace {
 
+// The reference's: what others say at length shall not fill the log (tests/interop/smtp_client.py).
+constexpr std::size_t longest_text = 2000;
+
 // "Nov 21 02:06:28 " of now, formatted once a second.
 class time_stamp {
 public:
@@ -61,8 +64,16 @@ void append_body(std::string& line, severity level, std::string_view tag, unsign
     line += '[';
     line += std::to_string(number);
     line += "]: ";
-    line += severity_prefix(level);
-    line += printable(text);
+    std::string body(severity_prefix(level));
+    body += printable(text.substr(0, longest_text + 4)); // one whole character more
+    if (body.size() > longest_text) {
+        // No half character at the end.
+        std::size_t end = longest_text;
+        while ((static_cast<unsigned char>(body[end]) & 0xC0) == 0x80)
+            --end;
+        body.resize(end);
+    }
+    line += body;
 }
 
 class null_sink final : public log_sink {
