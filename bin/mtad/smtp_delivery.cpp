@@ -268,7 +268,7 @@ awaitable<void> smtp_delivery::converse(smtp_connection& connection) {
         }
     }
     for (const auto& line : session.take_warnings())
-        log_.warning(request_.queue_id + ": " + line);
+        log_.warning(line);
 }
 
 awaitable<bool> smtp_delivery::read_reply(smtp_connection& connection, milliseconds limit) {

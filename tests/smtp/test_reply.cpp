@@ -41,16 +41,46 @@ TEST_CASE("what is no reply is malformed and stays so", "[smtp][reply]") {
     REQUIRE_FALSE(reader.feed(input));
 }
 
-TEST_CASE("a reply is bounded in lines, line length and size", "[smtp][reply]") {
-    reply_reader reader({.line_length = 10, .lines = 3, .total = 100});
-    std::string_view input = "250-0123456789\r\n250-b\r\n250-c\r\n250-d\r\n250 last\r\n";
+TEST_CASE("a reply is bounded in line length, kept text and size", "[smtp][reply]") {
+    reply_reader reader({.line_length = 10, .kept = 17, .total = 100});
+    std::string_view input = "250-0123456789\r\n250-b\r\n250-2.1.1 c\r\n250 2.2.2 last\r\n250 2.3.3\n";
     auto got = reader.feed(input);
     REQUIRE(got);
-    REQUIRE((*got)->lines == std::vector<std::string>{"012345", "b", "last"});
+    REQUIRE((*got)->lines == std::vector<std::string>{"012345", "b"});
+    REQUIRE((*got)->line_cut);
+    REQUIRE((*got)->lines_dropped);
+    // The last line decides, kept or not.
+    REQUIRE((*got)->enhanced() == status_code{2, 2, 2});
+    // Nothing of that is left for the next reply.
+    got = reader.feed(input);
+    REQUIRE(got);
+    REQUIRE_FALSE((*got)->line_cut);
+    REQUIRE_FALSE((*got)->lines_dropped);
+    REQUIRE((*got)->enhanced() == status_code{2, 3, 3});
+}
+
+TEST_CASE("the kept text of a reply is bounded, however it is parted into lines", "[smtp][reply]") {
+    for (const std::size_t length : {0, 1, 100, 2000, 3000}) {
+        std::string bytes;
+        for (std::size_t i = 0; bytes.size() < 300'000; ++i)
+            bytes += "451-" + std::string(length, 'x') + "\r\n";
+        bytes += "451 4.5.5 end\r\n";
+        reply_reader reader;
+        std::string_view input = bytes;
+        const auto got = reader.feed(input);
+        CAPTURE(length);
+        REQUIRE(got);
+        REQUIRE((*got)->text().size() < 4200);
+        REQUIRE((*got)->enhanced() == status_code{4, 5, 5});
+    }
+}
+
+TEST_CASE("a reply over its whole size is an error", "[smtp][reply]") {
+    reply_reader reader({.line_length = 10, .kept = 17, .total = 100});
     std::string much;
     while (much.size() <= 100)
         much += "250-x\r\n";
-    input = much;
+    std::string_view input = much;
     const auto over = reader.feed(input);
     REQUIRE_FALSE(over);
     REQUIRE(over.error().code == mta::errc::too_large);

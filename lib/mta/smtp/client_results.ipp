@@ -4,13 +4,13 @@
 
 namespace mta::smtp {
 
-std::string reply_words(const reply& answer) {
+std::string reply_words(const reply& answer, char between) {
     const std::string code = answer.code == 0 ? std::string() : std::to_string(answer.code);
     std::string out;
     for (std::size_t i = 0; i < answer.lines.size(); ++i) {
-        const bool last = i + 1 == answer.lines.size();
+        const bool last = i + 1 == answer.lines.size() && !answer.lines_dropped;
         if (i > 0)
-            out += ' ';
+            out += between;
         out += code;
         if (!code.empty() && (!last || !answer.lines[i].empty()))
             out += last ? ' ' : '-';
@@ -121,12 +121,26 @@ void client_session::fail_site(const reply& answer, bool soften) {
         close();
 }
 
+std::string client_session::peer_and_port() const {
+    return options_.port == 0 ? options_.peer : options_.peer + ":" + std::to_string(options_.port);
+}
+
+void client_session::warn_when_cut(const reply& answer) {
+    const auto told = [&](std::string_view what) {
+        warnings_.push_back(peer_and_port() + ": " + std::string(what) + reply_words(answer, '?').substr(0, 30) + "...");
+    };
+    const std::string limit = std::to_string(reply_limits().kept);
+    if (answer.line_cut)
+        told("response longer than " + limit + ": ");
+    if (answer.lines_dropped)
+        told("multi-line response longer than " + limit + " ");
+}
+
 // A line that is no reply, or a reply to nothing: the server is out of step, nothing it says counts any more.
 void client_session::protocol_trouble(std::string_view line) {
     const std::string shown = printable(line.substr(0, 100));
-    const std::string port = options_.port == 0 ? std::string() : ":" + std::to_string(options_.port);
     warnings_.push_back(std::string("non-") + (options_.lmtp ? "LMTP" : features_.esmtp ? "ESMTP" : "SMTP") +
-                        " response from " + options_.peer + port + ": " + shown);
+                        " response from " + peer_and_port() + ": " + shown);
     in_step_ = false;
     if (have_transaction_) {
         failure_ = {true, false, !established_, "4.5.0",

@@ -159,6 +159,8 @@ private:
     void settle(std::size_t index, const reply& answer, std::string_view command_name);
     void settle_pending(const reply& answer, std::string_view command_name, bool only_accepted);
     void protocol_trouble(std::string_view line);
+    void warn_when_cut(const reply& answer);
+    [[nodiscard]] std::string peer_and_port() const;
     [[nodiscard]] client_result judge(const reply& answer, std::string_view command_name) const;
     [[nodiscard]] step current_step() const noexcept;
     [[nodiscard]] std::string_view phase() const noexcept;
@@ -187,7 +189,7 @@ private:
 };
 
 // One reply as the reference shows it: each line with its code, joined by blanks.
-[[nodiscard]] std::string reply_words(const reply& answer);
+[[nodiscard]] std::string reply_words(const reply& answer, char between = ' ');
 
 // xtext (RFC 3461 4): bytes outside '!'..'~', '+' and '=' as +XX.
 [[nodiscard]] std::string xtext(std::string_view text);

@@ -97,8 +97,10 @@ void client_session::on_bytes(std::string_view bytes) {
             protocol_trouble(reader_.offending());
             return;
         }
-        if (*whole)
-            on_reply(**whole);
+        if (!*whole)
+            return;
+        warn_when_cut(**whole);
+        on_reply(**whole);
     }
 }
 

@@ -1,9 +1,10 @@
 // SMTP replies (RFC 5321 4.2): composing them for a client, and reading those of a server.
 //
-// The reader is fed bytes, is bounded in line length, number of lines and total size, and accepts lone LF
+// The reader is fed bytes, is bounded in line length, kept text and total size, and accepts lone LF
 // line ends as well as CRLF. No I/O. Safe on hostile input (fuzz_smtp_client).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -20,6 +21,9 @@ struct reply {
     int code = 0; // 100..599
     std::vector<std::string>
         lines; // text after "250-" or "250 ", without line end; never empty in a read reply
+    bool line_cut = false;      // a line reached the limit
+    bool lines_dropped = false; // lines over the limit are missing at the end
+    std::optional<status_code> dropped_status; // what the last line began with, when it is missing
 
     [[nodiscard]] int category() const noexcept { return code / 100; }
     [[nodiscard]] bool success() const noexcept { return category() == 2; }
@@ -30,7 +34,7 @@ struct reply {
     [[nodiscard]] std::optional<status_code> enhanced() const noexcept {
         if (lines.empty())
             return std::nullopt;
-        auto found = parse_status_code(lines.back());
+        auto found = lines_dropped ? dropped_status : parse_status_code(lines.back());
         if (found && found->category != category())
             return std::nullopt;
         return found;
@@ -48,8 +52,11 @@ struct reply {
 
 struct reply_limits {
     std::size_t line_length = 2048; // longer lines are cut there, the rest of the line is dropped
-    std::size_t lines = 128;        // further lines are read and dropped, except that the last decides
-    std::size_t total = 1u << 20;   // bytes of one reply after which it is an error
+    // Once so much is kept, line ends counted, further lines are read and dropped; the last one's status still
+    // decides. Both limits are the reference's (tests/interop/smtp_client.py): every recipient's answer holds
+    // the text twice.
+    std::size_t kept = 2048;
+    std::size_t total = 1u << 20; // bytes of one reply after which it is an error
 };
 
 // Collects one reply after another from a stream of bytes.
@@ -77,6 +84,7 @@ private:
     reply reply_;
     std::string line_;
     std::size_t total_ = 0;
+    std::size_t kept_ = 0;
     bool failed_ = false;
 };
 
@@ -105,8 +113,8 @@ inline result<std::optional<reply>> reply_reader::feed(std::string_view& input) 
         const auto end = input.find('\n');
         const auto piece = input.substr(0, end);
         const auto used = end == std::string_view::npos ? input.size() : end + 1;
-        if (line_.size() < limits_.line_length)
-            line_.append(piece.substr(0, limits_.line_length - line_.size()));
+        line_.append(piece.substr(0, limits_.line_length - line_.size()));
+        reply_.line_cut |= line_.size() == limits_.line_length;
         total_ += used;
         input.remove_prefix(used);
         if (total_ > limits_.total) {
@@ -123,7 +131,7 @@ inline result<std::optional<reply>> reply_reader::feed(std::string_view& input) 
         if (*last) {
             std::optional<reply> whole(std::move(reply_));
             reply_ = reply();
-            total_ = 0;
+            total_ = kept_ = 0;
             return whole;
         }
     }
@@ -143,10 +151,14 @@ inline result<bool> reply_reader::end_of_line() {
     if (reply_.code != 0 && reply_.code != code)
         return fail(errc::malformed, "reply code changes within a reply");
     reply_.code = code;
-    if (reply_.lines.size() < limits_.lines)
-        reply_.lines.emplace_back(line_.size() > 4 ? line_.substr(4) : std::string());
-    else if (last)
-        reply_.lines.back() = line_.size() > 4 ? line_.substr(4) : std::string();
+    const auto text = std::string_view(line_).substr(std::min<std::size_t>(4, line_.size()));
+    if (kept_ < limits_.kept) {
+        reply_.lines.emplace_back(text);
+        kept_ += line_.size() + 1;
+    } else {
+        reply_.lines_dropped = true;
+        reply_.dropped_status = parse_status_code(text);
+    }
     line_.clear();
     return last;
 }
