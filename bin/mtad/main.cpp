@@ -11,6 +11,8 @@
 #include <mta/config/command_log.hpp>
 #include <mta/config/locate.hpp>
 #include <mta/core/argv.hpp>
+#include <mta/core/standard_descriptors.hpp>
+#include <mta/core/sysexits.hpp>
 #include <mta/core/unique_fd.hpp>
 
 #include "control.hpp"
@@ -118,6 +120,8 @@ int run(int argc, char** argv) {
 } // namespace
 
 int main(int argc, char** argv) {
+    if (!mta::hold_standard_descriptors())
+        return mta::ex_oserr;
     try {
         return run(argc, argv);
     } catch (const std::exception& trouble) {

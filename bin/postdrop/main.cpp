@@ -1,5 +1,4 @@
 // postdrop: takes mail from local users into the maildrop queue, for sendmail.
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +12,8 @@
 #include <mta/config/configuration.hpp>
 #include <mta/config/locate.hpp>
 #include <mta/core/argv.hpp>
+#include <mta/core/standard_descriptors.hpp>
+#include <mta/core/sysexits.hpp>
 
 #include "postdrop.hpp"
 
@@ -50,9 +51,8 @@ int run(int argc, char** argv) {
 } // namespace
 
 int main(int argc, char** argv) {
-    for (int fd = 0; fd < 3; ++fd)
-        if (::fcntl(fd, F_GETFD) < 0)
-            (void)::open("/dev/null", O_RDWR);
+    if (!mta::hold_standard_descriptors())
+        return mta::ex_oserr;
     ::umask(022);
     (void)std::signal(SIGPIPE, SIG_IGN);
     (void)std::signal(SIGXFSZ, SIG_IGN);

@@ -6,6 +6,8 @@
 #include <mta/config/command_log.hpp>
 #include <mta/config/locate.hpp>
 #include <mta/core/argv.hpp>
+#include <mta/core/standard_descriptors.hpp>
+#include <mta/core/sysexits.hpp>
 
 #include "postqueue.hpp"
 
@@ -28,6 +30,8 @@ constexpr const char* help = R"(usage: postqueue [-v] [-c config_dir] -p | -j | 
 } // namespace
 
 int main(int argc, char** argv) try {
+    if (!mta::hold_standard_descriptors())
+        return mta::ex_oserr;
     using mta::postqueue::action;
     mta::postqueue::options opt;
     const auto choose = [&](action what, std::string_view argument) {

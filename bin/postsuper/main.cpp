@@ -5,6 +5,8 @@
 
 #include <mta/config/command_log.hpp>
 #include <mta/core/argv.hpp>
+#include <mta/core/standard_descriptors.hpp>
+#include <mta/core/sysexits.hpp>
 
 #include "postsuper.hpp"
 
@@ -32,6 +34,8 @@ Without an action: -s -p. Queues: hold incoming active deferred maildrop (-s -p:
 } // namespace
 
 int main(int argc, char** argv) try {
+    if (!mta::hold_standard_descriptors())
+        return mta::ex_oserr;
     mta::postsuper::options opt;
     mta::option_reader reader({argv + 1, static_cast<std::size_t>(argc > 0 ? argc - 1 : 0)}, "c:d:e:f:h:H:pr:sSv",
                               "postsuper");

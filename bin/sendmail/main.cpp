@@ -1,5 +1,4 @@
 // sendmail, mailq and newaliases: the historic way into the mail system for programs and people.
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,20 +9,13 @@
 #include <mta/config/command_log.hpp>
 #include <mta/config/configuration.hpp>
 #include <mta/config/locate.hpp>
+#include <mta/core/standard_descriptors.hpp>
 #include <mta/core/sysexits.hpp>
 
 #include "modes.hpp"
 #include "options.hpp"
 
 namespace {
-
-// Standard descriptors that are closed would be taken by the next file opened; others are not ours to hand on.
-void tidy_descriptors() {
-    for (int fd = 0; fd < 3; ++fd)
-        if (::fcntl(fd, F_GETFD) < 0)
-            (void)::open("/dev/null", O_RDWR);
-    (void)::close_range(3, 99, 0);
-}
 
 int run(int argc, char** argv) {
     const std::string program(mta::config::program_name(argc > 0 ? argv[0] : "sendmail"));
@@ -50,7 +42,9 @@ int run(int argc, char** argv) {
 } // namespace
 
 int main(int argc, char** argv) {
-    tidy_descriptors();
+    if (!mta::hold_standard_descriptors())
+        return mta::ex_oserr;
+    (void)::close_range(3, 99, 0); // others are not ours to hand on
     ::umask(022);
     (void)std::signal(SIGPIPE, SIG_IGN);
     try {
