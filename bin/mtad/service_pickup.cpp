@@ -36,7 +36,8 @@ private:
 
     boost::asio::awaitable<void> scan() {
         const auto busy = worker_.busy();
-        queue::scanner scanner(worker_.spool(), queue::directory::maildrop);
+        const auto skipped = [this](const error& why) { log_.warning("scan maildrop: skipped: " + why.text()); };
+        queue::scanner scanner(worker_.spool(), queue::directory::maildrop, skipped);
         while (!worker_.stopping()) {
             auto entry = scanner.next();
             if (!entry)

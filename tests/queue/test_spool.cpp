@@ -67,6 +67,49 @@ TEST_CASE("a scan sees every file of every depth", "[queue][spool]") {
     CHECK(visits == 5);
 }
 
+TEST_CASE("a hash directory that cannot be read is skipped and told, the queue's own is an error", "[queue][spool]") {
+    const test::temporary_spool at;
+    REQUIRE(::chmod(at.path.c_str(), 0755) == 0);
+    REQUIRE(::chmod((at.path + "/deferred").c_str(), 0755) == 0);
+    for (const char* name : {"A", "B", "C"})
+        REQUIRE(::mkdir((at.path + "/deferred/" + name).c_str(), 0755) == 0);
+    std::ofstream(at.path + "/deferred/A/A1111") << "x";
+    std::ofstream(at.path + "/deferred/C/C1111") << "x";
+    const auto refuse = [&](const std::string& directory) {
+        REQUIRE(::chmod((at.path + directory).c_str(), 0) == 0);
+        if (::geteuid() == 0) // whom no mode stops
+            REQUIRE(::seteuid(65534) == 0);
+    };
+    const auto allow = [&](const std::string& directory) {
+        if (::getuid() == 0)
+            REQUIRE(::seteuid(0) == 0);
+        REQUIRE(::chmod((at.path + directory).c_str(), 0755) == 0);
+    };
+    std::set<std::string> seen;
+    std::vector<std::string> skipped;
+    const auto walk = [&] {
+        seen.clear();
+        return scan(
+            at.spool, directory::deferred,
+            [&](const scan_entry& entry) {
+                seen.emplace(entry.name);
+                return scan_step::go_on;
+            },
+            [&](const error& why) { skipped.push_back(why.text()); });
+    };
+    refuse("/deferred/B");
+    const auto partly = walk();
+    allow("/deferred/B");
+    CHECK(partly);
+    CHECK(seen == std::set<std::string>{"A1111", "C1111"});
+    REQUIRE(skipped.size() == 1);
+    CHECK(skipped[0].find("deferred/B") != std::string::npos);
+    refuse("/deferred");
+    const auto none = walk();
+    allow("/deferred");
+    CHECK_FALSE(none);
+}
+
 TEST_CASE("the mode of a file tells its state", "[queue][spool]") {
     CHECK(is_complete(S_IFREG | 0700));
     CHECK(is_complete(S_IFREG | 0744));

@@ -28,8 +28,10 @@ struct scanner::impl {
     std::string path;
     std::vector<level> levels;
     bool started = false;
+    skip_report skipped;
 
-    impl(const spool& queues, directory which) : where(queues), path(name(which)) {}
+    impl(const spool& queues, directory which, skip_report report)
+        : where(queues), path(name(which)), skipped(std::move(report)) {}
 
     // False: it vanished.
     result<bool> enter(int parent, const char* directory_name, std::size_t path_length) {
@@ -46,9 +48,15 @@ struct scanner::impl {
         levels.push_back({std::move(handle), path_length});
         return true;
     }
+
+    void skip(const error& why) const {
+        if (skipped)
+            skipped(why);
+    }
 };
 
-scanner::scanner(const spool& where, directory which) : impl_(std::make_unique<impl>(where, which)) {}
+scanner::scanner(const spool& where, directory which, skip_report skipped)
+    : impl_(std::make_unique<impl>(where, which, std::move(skipped))) {}
 scanner::~scanner() = default;
 scanner::scanner(scanner&&) noexcept = default;
 scanner& scanner::operator=(scanner&&) noexcept = default;
@@ -63,8 +71,12 @@ result<std::optional<scan_entry>> scanner::next() {
         errno = 0;
         const dirent* entry = ::readdir(level.handle.get());
         if (entry == nullptr) {
-            if (errno != 0)
-                return fail_errno("read directory " + self.path);
+            if (errno != 0) {
+                const failure unreadable = fail_errno("read directory " + self.path);
+                if (self.levels.size() == 1)
+                    return unreadable;
+                self.skip(unreadable.value());
+            }
             self.path.resize(level.path_length);
             self.levels.pop_back();
             continue;
@@ -82,7 +94,7 @@ result<std::optional<scan_entry>> scanner::next() {
                 continue;
             const bool no_directory = !entered && entered.error().code == std::errc::not_a_directory;
             if (!entered && !no_directory)
-                return tl::make_unexpected(entered.error());
+                self.skip(entered.error());
             self.path.resize(path_length);
             if (!no_directory)
                 continue;
@@ -92,8 +104,9 @@ result<std::optional<scan_entry>> scanner::next() {
     return std::nullopt;
 }
 
-result<void> scan(const spool& where, directory which, const std::function<scan_step(const scan_entry&)>& visit) {
-    scanner walk(where, which);
+result<void> scan(const spool& where, directory which, const std::function<scan_step(const scan_entry&)>& visit,
+                  scanner::skip_report skipped) {
+    scanner walk(where, which, std::move(skipped));
     for (;;) {
         auto entry = walk.next();
         if (!entry)

@@ -126,15 +126,17 @@ struct scan_entry {
 };
 
 // Walks one queue with its hash directories in directory order, in constant memory. Files that appear or go during
-// the walk may be seen or not; a directory that vanishes is skipped.
+// the walk may be seen or not; a directory that vanishes is skipped. So is a hash directory that cannot be read, after
+// a word to skipped: one bad directory must not hold up the mail in all others.
 class scanner {
 public:
-    scanner(const spool& where, directory which);
+    using skip_report = std::function<void(const error& why)>;
+    scanner(const spool& where, directory which, skip_report skipped = {});
     ~scanner();
     scanner(scanner&&) noexcept;
     scanner& operator=(scanner&&) noexcept;
 
-    // The views last until the next call. nullopt at the end.
+    // The views last until the next call. nullopt at the end; an error when the queue's own directory cannot be read.
     [[nodiscard]] result<std::optional<scan_entry>> next();
 
 private:
@@ -146,6 +148,7 @@ enum class scan_step { go_on, stop };
 
 // The same with a callback.
 [[nodiscard]] result<void> scan(const spool& where, directory which,
-                                const std::function<scan_step(const scan_entry&)>& visit);
+                                const std::function<scan_step(const scan_entry&)>& visit,
+                                scanner::skip_report skipped = {});
 
 } // namespace mta::queue
