@@ -109,6 +109,28 @@ TEST_CASE("a flush forgives dead destinations", "[delivery][scheduler]") {
     CHECK(f.add("a"));
 }
 
+TEST_CASE("dead destinations that nobody asks for are forgotten in time", "[delivery][scheduler]") {
+    fixture f;
+    f.limits.retry = seconds(60);
+    f.limits.processes = 0;
+    f.limits.initial_concurrency = 1;
+    for (int i = 0; i < 1000; ++i)
+        f.add("d" + std::to_string(i));
+    (void)f.drain();
+    for (const auto serial : f.started)
+        (void)f.under_test.finished(serial, scheduler::feedback::failed, "down", start);
+    CHECK(f.under_test.destinations() == 1000);
+    CHECK_FALSE(f.add("d5", start + seconds(59)));
+    CHECK(f.under_test.destinations() == 1000);
+    f.add("other", start + seconds(200));
+    CHECK(f.under_test.destinations() == 1);
+    CHECK(f.add("d5", start + seconds(200)));
+    // One with work is kept.
+    f.add("third", start + seconds(400));
+    CHECK(f.under_test.destinations() == 3);
+    CHECK(f.drain().size() == 3);
+}
+
 TEST_CASE("what cannot be used now keeps its place", "[delivery][scheduler]") {
     fixture f;
     f.add("a");

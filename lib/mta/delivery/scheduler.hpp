@@ -80,6 +80,13 @@ public:
     void forgive();
 
     [[nodiscard]] std::size_t in_flight() const noexcept { return started_.size(); }
+    // How many destinations are remembered: those with work, and the dead.
+    [[nodiscard]] std::size_t destinations() const noexcept {
+        std::size_t count = 0;
+        for (const auto& [name, one] : transports_)
+            count += one.destinations.size();
+        return count;
+    }
 
 private:
     struct transport;
@@ -99,6 +106,7 @@ private:
         int busy = 0;
         std::map<std::string, destination> destinations;
         std::deque<destination*> ready; // destinations with waiting work and room, round robin
+        time_point next_sweep{};
     };
 
     transport& transport_at(const std::string& name);
@@ -107,6 +115,7 @@ private:
     [[nodiscard]] static bool has_room(const destination& one) noexcept {
         return one.busy < static_cast<int>(one.window);
     }
+    static void sweep(transport& through, time_point now);
     void open_window(destination& one) const;
     void close_window(destination& one, const std::string& reason, time_point now) const;
 

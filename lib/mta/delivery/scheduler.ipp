@@ -18,8 +18,21 @@ void scheduler::list(destination& one) {
     one.owner->ready.push_back(&one);
 }
 
+// Forgets dead destinations that nobody has asked for in a whole retry time after they might have been tried again;
+// once a retry time, since it looks at all.
+void scheduler::sweep(transport& through, time_point now) {
+    if (now < through.next_sweep)
+        return;
+    through.next_sweep = now + std::max(through.limits.retry, std::chrono::seconds(1));
+    std::erase_if(through.destinations, [now](const auto& entry) {
+        const auto& one = entry.second;
+        return one.busy == 0 && one.waiting.empty() && one.dead_until + one.owner->limits.retry <= now;
+    });
+}
+
 std::optional<scheduler::refusal> scheduler::add(batch work, const std::string& queue_key, time_point now) {
     auto& through = transport_at(work.transport);
+    sweep(through, now);
     const auto [it, added] = through.destinations.try_emplace(queue_key);
     auto& one = it->second;
     if (added) {
