@@ -16,9 +16,18 @@ namespace mta::daemon {
 
 namespace {
 
+// An error only when the message can be sent to nobody. A worker that died is noticed by its SIGCHLD; what was said to
+// it is said again to its successor.
+result<void> send_checked(const child& to, attr_writer& message, std::span<const int> fds) {
+    auto sent = send_with_fds(to.control.get(), message.finish(), fds);
+    if (!sent && sent.error().code == errc::too_large)
+        return sent;
+    return {};
+}
+
+// For messages that are short whatever the configuration says.
 void send_to(const child& to, attr_writer& message, std::span<const int> fds = {}) {
-    // A worker that died is noticed by its SIGCHLD; what was said to it is said again to its successor.
-    (void)send_with_fds(to.control.get(), message.finish(), fds);
+    (void)send_checked(to, message, fds);
 }
 
 void say(const child& to, std::string_view type) {
@@ -135,7 +144,15 @@ result<void> worker_set::introduce(child& to) {
         message.put("process_limit", line.maxproc);
         for (const auto& [name, value] : line.settings)
             message.put("override:" + name, value);
-        send_to(to, message, *fds);
+        if (fds->size() > max_message_fds)
+            return in_master_cf(current_.cfg, line,
+                                "service " + line.name + " listens on " + std::to_string(fds->size()) +
+                                    " addresses, more than " + std::to_string(max_message_fds) +
+                                    ": shorten inet_interfaces, or use wildcard addresses");
+        if (auto sent = send_checked(to, message, *fds); !sent)
+            return in_master_cf(current_.cfg, line,
+                                "the -o settings of service " + line.name + " are longer than " +
+                                    std::to_string(max_message_bytes) + " bytes: move them to main.cf");
     }
     return {};
 }

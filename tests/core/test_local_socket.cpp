@@ -28,6 +28,28 @@ TEST_CASE("descriptors travel beside a message", "[core][local_socket]") {
     CHECK(mta::receive_with_fds(pair->second.get()).value().bytes.empty());
 }
 
+TEST_CASE("a message that is too large is refused by both ends, never cut", "[core][local_socket]") {
+    auto pair = mta::socket_pair(SOCK_SEQPACKET);
+    REQUIRE(pair);
+    const int sender = pair->first.get();
+    const int receiver = pair->second.get();
+    const std::string whole(mta::max_message_bytes, 'x');
+    const std::vector<int> fds(mta::max_message_fds, sender);
+    REQUIRE(mta::send_with_fds(sender, whole, fds));
+    auto message = mta::receive_with_fds(receiver);
+    REQUIRE(message);
+    CHECK(message->bytes == whole);
+    CHECK(message->fds.size() == fds.size());
+    CHECK(mta::send_with_fds(sender, whole + "x", {}).error().code == mta::errc::too_large);
+    CHECK(mta::send_with_fds(sender, "x", std::vector<int>(fds.size() + 1, sender)).error().code ==
+          mta::errc::too_large);
+    // Somebody else's sender.
+    REQUIRE(::send(sender, (whole + "x").data(), whole.size() + 1, MSG_NOSIGNAL) > 0);
+    CHECK(mta::receive_with_fds(receiver).error().code == mta::errc::truncated);
+    REQUIRE(mta::send_with_fds(sender, "next", {}));
+    CHECK(mta::receive_with_fds(receiver).value().bytes == "next");
+}
+
 TEST_CASE("a silent peer costs the time limit and no more", "[core][local_socket]") {
     const mta::test::temporary_directory dir;
     const auto listener = mta::listen_local(dir / "s", 0600);

@@ -31,7 +31,12 @@ namespace mta {
 // Waits until fd is readable; errc::timeout otherwise. A negative limit waits forever.
 [[nodiscard]] result<void> wait_readable(int fd, std::chrono::milliseconds limit);
 
-// One datagram or stream write with descriptors attached. Blocks when the peer is slow.
+// The longest message with descriptors: both ends refuse more, so that nothing is ever cut.
+inline constexpr std::size_t max_message_bytes = 65536;
+inline constexpr std::size_t max_message_fds = 64;
+
+// One datagram or stream write with descriptors attached. Blocks when the peer is slow. errc::too_large, with nothing
+// sent, over the limits above.
 [[nodiscard]] result<void> send_with_fds(int fd, std::string_view bytes, std::span<const int> fds);
 
 struct message_with_fds {
@@ -39,7 +44,7 @@ struct message_with_fds {
     std::vector<unique_fd> fds;
 };
 
-// One message of at most 64 KiB and 64 descriptors.
+// One message; errc::truncated when more was sent than the limits allow, or than this process may have open.
 [[nodiscard]] result<message_with_fds> receive_with_fds(int fd);
 
 // Both ends of a Unix socket pair; type is SOCK_STREAM or SOCK_SEQPACKET.

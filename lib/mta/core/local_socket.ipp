@@ -101,10 +101,12 @@ result<std::size_t> receive_some(int fd, char* into, std::size_t room, std::chro
 }
 
 result<void> send_with_fds(int fd, std::string_view bytes, std::span<const int> fds) {
-    if (fds.size() > 64)
-        return fail(errc::too_large, "too many descriptors in one message");
+    if (fds.size() > max_message_fds)
+        return fail(errc::too_large, "more than " + std::to_string(max_message_fds) + " descriptors in one message");
+    if (bytes.size() > max_message_bytes)
+        return fail(errc::too_large, "more than " + std::to_string(max_message_bytes) + " bytes in one message");
     iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
-    alignas(cmsghdr) char control[CMSG_SPACE(64 * sizeof(int))] = {};
+    alignas(cmsghdr) char control[CMSG_SPACE(max_message_fds * sizeof(int))] = {};
     msghdr header{};
     header.msg_iov = &piece;
     header.msg_iovlen = 1;
@@ -134,9 +136,9 @@ result<void> send_with_fds(int fd, std::string_view bytes, std::span<const int> 
 
 result<message_with_fds> receive_with_fds(int fd) {
     message_with_fds message;
-    message.bytes.resize(65536);
+    message.bytes.resize(max_message_bytes);
     iovec piece{message.bytes.data(), message.bytes.size()};
-    alignas(cmsghdr) char control[CMSG_SPACE(64 * sizeof(int))] = {};
+    alignas(cmsghdr) char control[CMSG_SPACE(max_message_fds * sizeof(int))] = {};
     msghdr header{};
     header.msg_iov = &piece;
     header.msg_iovlen = 1;
@@ -156,6 +158,8 @@ result<message_with_fds> receive_with_fds(int fd) {
             message.fds.emplace_back(received);
         }
     }
+    if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
+        return fail(errc::truncated, "a message with more bytes or descriptors than can be taken");
     message.bytes.resize(static_cast<std::size_t>(got));
     return message;
 }
