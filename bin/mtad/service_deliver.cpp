@@ -110,6 +110,8 @@ private:
         one.dsn = status.dsn;
         one.reason = status.reason;
         one.relay = through_.where.service;
+        one.diag_type = status.diag_type;
+        one.diag_text = status.diag_text;
         one.action = status.delivered() ? action : "";
         out_.response.recipients.push_back(std::move(one));
     }

@@ -34,6 +34,7 @@ TEST_CASE("a helper request survives the way there and back", "[delivery][helper
     out.job.stale_lock_time = 9;
     out.job.dotlock_may_fail = true;
     out.job.strict_owner = false;
+    out.job.refusals_bounce = true;
     const auto in = helper_request::parse(out.encode());
     REQUIRE(in);
     CHECK(in->encode() == out.encode());
@@ -42,6 +43,7 @@ TEST_CASE("a helper request survives the way there and back", "[delivery][helper
     CHECK(in->job.locks == out.job.locks);
     CHECK(in->job.dotlock_may_fail);
     CHECK_FALSE(in->job.strict_owner);
+    CHECK(in->job.refusals_bounce);
     const auto whole = out.encode();
     for (std::size_t cut = 0; cut < whole.size(); ++cut)
         CHECK_FALSE(helper_request::parse(whole.substr(0, cut)));

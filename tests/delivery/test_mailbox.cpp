@@ -114,7 +114,7 @@ TEST_CASE("a maildir part that is a link is refused", "[delivery][maildir][C6]")
     const auto done = deliver_to_mailbox(job_for(box, mailbox_style::maildir), hello().fd.get());
     CHECK(done.outcome == outcome::deferred);
     CHECK(done.dsn == "4.2.0");
-    CHECK(done.reason.starts_with("maildir delivery failed: open directory "));
+    CHECK(done.reason.starts_with("maildir delivery failed: create maildir file "));
     CHECK(names_in(where.path() + "/elsewhere").empty());
 }
 
@@ -223,6 +223,7 @@ TEST_CASE("a write that fails half way is cut back", "[delivery][mbox][C9]") {
 
 TEST_CASE("what is no private file of the recipient is not written", "[delivery][mbox][C6]") {
     const temporary_directory where;
+    REQUIRE(::chmod(where.path().c_str(), 0777) == 0); // anybody could have made the link
     const auto target = where.path() + "/target";
     REQUIRE(replace_file(target, "keep\n", 0600));
     const auto path = where.path() + "/box";
@@ -232,10 +233,10 @@ TEST_CASE("what is no private file of the recipient is not written", "[delivery]
     };
     const auto r = GENERATE(values<row>({
         {"symlink", "file is a symbolic link"},
-        {"dangling", "file is a symbolic link"},
+        {"dangling", "cannot open file: No such file or directory"},
         {"hardlink", "file has 2 hard links"},
         {"directory", "cannot open file: Is a directory"},
-        {"fifo", "file is not a regular file"},
+        {"fifo", "cannot open file: No such device or address"},
     }));
     const std::string kind = r.kind;
     CAPTURE(kind);
@@ -249,13 +250,31 @@ TEST_CASE("what is no private file of the recipient is not written", "[delivery]
         REQUIRE(::mkdir(path.c_str(), 0700) == 0);
     else
         REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
-    const auto done = deliver_to_mailbox(job_for(path, mailbox_style::mbox), hello().fd.get());
+    auto job = job_for(path, mailbox_style::mbox);
+    auto done = deliver_to_mailbox(job, hello().fd.get());
     CHECK(done.outcome == outcome::deferred);
     CHECK(done.dsn == "4.2.0");
+    CHECK(done.reason == r.text);
+    job.refusals_bounce = true;
+    done = deliver_to_mailbox(job, hello().fd.get());
+    CHECK(done.outcome == outcome::bounced);
+    CHECK(done.dsn == "5.2.0");
     CHECK(done.reason == r.text);
     CHECK(read_file(target).value() == "keep\n");
     CHECK_FALSE(exists(where.path() + "/nowhere"));
     CHECK_FALSE(exists(path + ".lock"));
+}
+
+TEST_CASE("root's link in a directory of root alone is followed", "[delivery][mbox][C6]") {
+    const temporary_directory where;
+    const auto target = where.path() + "/target";
+    REQUIRE(replace_file(target, "", 0600));
+    REQUIRE(::chmod(where.path().c_str(), 0755) == 0);
+    REQUIRE(::symlink(target.c_str(), (where.path() + "/box").c_str()) == 0);
+    const auto done = deliver_to_mailbox(job_for(where.path() + "/box", mailbox_style::mbox), hello().fd.get());
+    // Whoever runs this test made the link: only root's is good.
+    CHECK(done.delivered() == (::geteuid() == 0));
+    CHECK(read_file(target).value().empty() == (::geteuid() != 0));
 }
 
 TEST_CASE("a lock that others hold defers", "[delivery][mbox][C9]") {

@@ -45,6 +45,9 @@ public:
     [[nodiscard]] virtual agent_result deliver(const request& from, const recipient_ref& to, int queue_file) = 0;
 };
 
+// What the log says, beside the status line, about a mailbox that could not be written.
+[[nodiscard]] std::vector<std::string> mailbox_warnings(helper_user who, const mailbox_job& job, const status& done);
+
 // Open the tables that cfg names (with the -o of the master.cf line). transport is the master.cf name; queue_root the
 // directory that holds public/. The port must outlive the agent.
 [[nodiscard]] result<std::unique_ptr<agent>> make_local_agent(const config::configuration& cfg, std::string transport,

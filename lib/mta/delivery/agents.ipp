@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <mutex>
 
@@ -173,6 +174,9 @@ result<local_settings> settings_from(const config::configuration& cfg) {
     out.owner_request_special = cfg[param::owner_request_special];
     out.expand_owner = cfg[param::expand_owner_alias];
     out.reset_owner = cfg[param::reset_owner_alias];
+    const auto& headers = cfg[param::prepend_delivered_header];
+    out.delivered_in_files = std::ranges::find(headers, "file") != headers.end();
+    out.delivered_in_forwards = std::ranges::find(headers, "forward") != headers.end();
     out.home_mailbox = cfg[param::home_mailbox];
     out.mail_spool_directory = cfg[param::mail_spool_directory];
     out.files_allowed = sources(cfg[param::allow_mail_to_files]);

@@ -59,12 +59,14 @@ result<mailbox_job> job_from(const attr_list& list) {
     int style = 0;
     int may_fail = 0;
     int strict = 0;
+    int bounces = 0;
     constexpr long long most = 1LL << 62;
     fields numbers(list);
     numbers.into(style, "style", 1).into(job.data_offset, "data_offset", most).into(job.limit, "limit", most);
     numbers.into(job.lock_attempts, "lock_attempts", 1000000).into(job.lock_delay, "lock_delay", 1000000);
     numbers.into(job.stale_lock_time, "stale_lock_time", 1000000000);
     numbers.into(may_fail, "dotlock_may_fail", 1).into(strict, "strict_owner", 1);
+    numbers.into(bounces, "refusals_bounce", 1);
     if (!numbers.outcome())
         return tl::make_unexpected(numbers.outcome().error());
     auto locks = parse_locks(list.get("locks"));
@@ -74,6 +76,7 @@ result<mailbox_job> job_from(const attr_list& list) {
     job.style = style == 0 ? mailbox_style::mbox : mailbox_style::maildir;
     job.dotlock_may_fail = may_fail != 0;
     job.strict_owner = strict != 0;
+    job.refusals_bounce = bounces != 0;
     return job;
 }
 
@@ -153,6 +156,7 @@ std::string helper_request::encode() const {
     out.put("lock_attempts", job.lock_attempts).put("lock_delay", job.lock_delay);
     out.put("stale_lock_time", job.stale_lock_time);
     out.put("dotlock_may_fail", job.dotlock_may_fail ? 1 : 0).put("strict_owner", job.strict_owner ? 1 : 0);
+    out.put("refusals_bounce", job.refusals_bounce ? 1 : 0);
     return out.finish();
 }
 
@@ -181,6 +185,7 @@ result<helper_request> helper_request::parse(std::string_view bytes) {
 std::string helper_answer::encode() const {
     attr_writer out;
     out.put("outcome", static_cast<long long>(status.outcome)).put("dsn", status.dsn).put("reason", status.reason);
+    out.put("diag_type", status.diag_type).put("diag_text", status.diag_text);
     return out.put("found", found ? 1 : 0).put("text", text).finish();
 }
 
@@ -192,7 +197,8 @@ result<helper_answer> helper_answer::parse(std::string_view bytes) {
     if (!value)
         return tl::make_unexpected(value.error());
     helper_answer out;
-    out.status = {static_cast<outcome>(*value), std::string(list->get("dsn")), std::string(list->get("reason"))};
+    out.status = {static_cast<outcome>(*value), std::string(list->get("dsn")), std::string(list->get("reason")),
+                  std::string(list->get("diag_type")), std::string(list->get("diag_text"))};
     out.found = list->get("found") == "1";
     out.text = list->get("text");
     return out;

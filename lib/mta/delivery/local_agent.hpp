@@ -30,6 +30,9 @@ struct local_settings {
     bool owner_request_special = true;
     bool expand_owner = false; // expand_owner_alias
     bool reset_owner = false;  // reset_owner_alias
+    // prepend_delivered_header: where mail goes on with a Delivered-To header, which is what stops loops
+    bool delivered_in_files = true;
+    bool delivered_in_forwards = true;
     std::string home_mailbox;
     std::string mail_spool_directory = "/var/mail";
     std::vector<expansion_source> files_allowed;    // allow_mail_to_files
@@ -66,12 +69,5 @@ struct local_lookups {
 
 // The addresses of the message's Delivered-To headers in lower case, at most 1000.
 [[nodiscard]] result<std::vector<std::string>> delivered_to_headers(int queue_file, long long data_offset);
-
-// The paths of forward_path for a user, $name and ${name?…} replaced; entries whose value is empty where they name
-// the extension are left out.
-struct forward_names {
-    std::string user, home, shell, recipient, extension, domain, local, delimiter;
-};
-[[nodiscard]] std::vector<std::string> expand_paths(std::string_view list, const forward_names& names);
 
 } // namespace mta::delivery

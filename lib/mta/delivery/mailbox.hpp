@@ -22,6 +22,9 @@ struct status {
     delivery::outcome outcome = delivery::outcome::deferred;
     std::string dsn;    // "2.0.0"
     std::string reason; // "delivered to maildir"
+    // For the sender's report, where it says something else than reason: "x-unix" and the text of an exit status.
+    std::string diag_type{};
+    std::string diag_text{};
 
     [[nodiscard]] bool delivered() const noexcept { return outcome == delivery::outcome::delivered; }
 };
@@ -50,6 +53,9 @@ struct mailbox_job {
     int stale_lock_time = 500;
     bool dotlock_may_fail = false; // go on when the directory does not let us create the dotlock
     bool strict_owner = true;      // an mbox of another owner is refused
+    // What waiting does not mend (a link, a missing permission) is a bounce, as local(8) does, and not a deferral,
+    // as virtual(8) does. Trouble of the machine (EIO, EROFS, no memory) defers either way.
+    bool refusals_bounce = false;
 };
 
 // Copies the content of the queue file (any readable descriptor; its file position is not used) into the mailbox.

@@ -1,6 +1,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <ctime>
 
 #include <mta/address/parts.hpp>
@@ -50,12 +51,38 @@ std::string mailbox_headers(const mailbox_job& job) {
     return out;
 }
 
-std::string write_failure_code(const std::error_code& code) {
+namespace {
+
+bool is_refusal(const std::error_code& code) {
+    using e = std::errc;
+    constexpr e refusals[] = {e::permission_denied, e::operation_not_permitted, e::no_such_file_or_directory,
+                              e::not_a_directory,   e::is_a_directory,          e::no_such_device_or_address,
+                              e::filename_too_long, e::too_many_symbolic_link_levels};
+    return code == make_error_code(errc::not_permitted) ||
+           std::ranges::any_of(refusals, [&](e one) { return code == one; });
+}
+
+status failure_kind(const mailbox_job& job, const std::error_code& code, std::string reason) {
     if (code == std::errc::file_too_large || code == std::error_code(EDQUOT, std::generic_category()))
-        return "5.2.2";
+        return bounce("5.2.2", std::move(reason));
     if (code == std::errc::no_space_on_device)
-        return "4.3.0";
-    return "4.2.0";
+        return defer("4.3.0", std::move(reason));
+    if (job.refusals_bounce && is_refusal(code))
+        return bounce("5.2.0", std::move(reason));
+    return defer("4.2.0", std::move(reason));
+}
+
+} // namespace
+
+status write_failure(const mailbox_job& job, const error& why, std::string_view prefix) {
+    std::string reason = std::string(prefix) + why.text();
+    auto out = failure_kind(job, why.code, std::move(reason));
+    // Trouble with the file itself is reported as the exit status of a mailbox command would be (EX_IOERR).
+    if (why.detail.starts_with("error writing message")) {
+        out.diag_type = "x-unix";
+        out.diag_text = "input/output error";
+    }
+    return out;
 }
 
 namespace {

@@ -58,7 +58,7 @@ private:
 [[nodiscard]] status deliver_mbox(const mailbox_job& job, int queue_file);
 [[nodiscard]] status deliver_maildir(const mailbox_job& job, int queue_file);
 
-// The enhanced status code for a mailbox that could not be written: full, no space, or otherwise.
-[[nodiscard]] std::string write_failure_code(const std::error_code& code);
+// What becomes of a message whose mailbox could not be written: full, no space, not ours, or otherwise.
+[[nodiscard]] status write_failure(const mailbox_job& job, const error& why, std::string_view prefix = {});
 
 } // namespace mta::delivery

@@ -90,14 +90,41 @@ private:
     std::string name_;
 };
 
-result<void> write_into(const mailbox_job& job, const std::string& path, int queue_file, int tmp, int fresh) {
+// Every way in which the file cannot be made reads alike, as in the reference: the part is for people who debug.
+failure not_made(const std::string& file, const std::error_code& why) { return fail(why, "create maildir file " + file); }
+
+struct parts {
+    unique_fd tmp, fresh;
+};
+
+result<parts> open_parts(const std::string& path, const std::string& first_file) {
+    auto base = open_directories(path);
+    if (!base)
+        return not_made(first_file, base.error().code);
+    parts out;
+    for (const char* name : {"tmp", "new", "cur"}) {
+        auto part = open_part(base->get(), path, name);
+        if (!part)
+            return not_made(first_file, part.error().code);
+        if (name[0] == 't')
+            out.tmp = std::move(*part);
+        else if (name[0] == 'n')
+            out.fresh = std::move(*part);
+    }
+    return out;
+}
+
+result<void> deliver_into(const mailbox_job& job, const std::string& path, int queue_file) {
     timeval now{};
     ::gettimeofday(&now, nullptr);
     const std::string name = temporary_name(now, job.hostname);
-    unique_fd file(::openat(tmp, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    const auto at = open_parts(path, path + "tmp/" + name);
+    if (!at)
+        return tl::make_unexpected(at.error());
+    unique_fd file(::openat(at->tmp.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file)
         return fail_errno("create maildir file " + path + "tmp/" + name);
-    pending_file pending(tmp, name);
+    pending_file pending(at->tmp.get(), name);
     mailbox_output out(file.get(), job.limit > 0 ? job.limit : -1);
     if (auto done = write_message(job, queue_file, out, false); !done)
         return done;
@@ -107,29 +134,14 @@ result<void> write_into(const mailbox_job& job, const std::string& path, int que
     if (auto closed = file.close(); !closed)
         return fail(closed.error().code, "error writing message");
     const std::string kept = final_name(now, made, job.hostname);
-    if (::renameat(tmp, name.c_str(), fresh, kept.c_str()) != 0)
-        return fail_errno("link " + path + "tmp/" + name + " to " + path + "new/" + kept);
-    pending.moved(fresh, kept);
+    if (::renameat(at->tmp.get(), name.c_str(), at->fresh.get(), kept.c_str()) != 0)
+        return fail_errno("create maildir file " + path + "new/" + kept);
+    pending.moved(at->fresh.get(), kept);
     // Without this the message can be lost when power fails after its queue file is gone (R3).
-    if (::fsync(fresh) != 0)
+    if (::fsync(at->fresh.get()) != 0)
         return fail_errno("flush directory " + path + "new");
     pending.keep();
     return {};
-}
-
-result<void> deliver_into(const mailbox_job& job, const std::string& path, int queue_file) {
-    auto base = open_directories(path);
-    if (!base)
-        return tl::make_unexpected(base.error());
-    auto tmp = open_part(base->get(), path, "tmp");
-    if (!tmp)
-        return tl::make_unexpected(tmp.error());
-    auto fresh = open_part(base->get(), path, "new");
-    if (!fresh)
-        return tl::make_unexpected(fresh.error());
-    if (auto current = open_part(base->get(), path, "cur"); !current)
-        return tl::make_unexpected(current.error());
-    return write_into(job, path, queue_file, tmp->get(), fresh->get());
 }
 
 } // namespace
@@ -141,9 +153,7 @@ status deliver_maildir(const mailbox_job& job, int queue_file) {
     const auto done = deliver_into(job, path, queue_file);
     if (done)
         return sent("delivered to maildir");
-    const std::string dsn = write_failure_code(done.error().code);
-    std::string reason = "maildir delivery failed: " + done.error().text();
-    return dsn.front() == '5' ? bounce(dsn, std::move(reason)) : defer(dsn, std::move(reason));
+    return write_failure(job, done.error(), "maildir delivery failed: ");
 }
 
 } // namespace mta::delivery

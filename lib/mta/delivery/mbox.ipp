@@ -70,18 +70,29 @@ result<void> check_file(const mailbox_job& job, const struct stat& found) {
         return refuse("file is not a regular file");
     if (found.st_nlink != 1)
         return refuse("file has " + std::to_string(found.st_nlink) + " hard links");
+    // An administrator's mistake, most often, and soon repaired: it may wait.
     if (job.strict_owner && found.st_uid != ::geteuid())
-        return refuse("destination " + job.path + " is not owned by recipient");
+        return fail(errc::temporary, "destination " + job.path + " is not owned by recipient");
     return {};
+}
+
+// A link that only root can have made, in a directory where only root can make one, is the administrator's will.
+bool is_roots_link(const std::string& path) {
+    struct stat link {};
+    struct stat parent {};
+    return ::lstat(path.c_str(), &link) == 0 && link.st_uid == 0 &&
+           ::stat(parent_directory(path).c_str(), &parent) == 0 && parent.st_uid == 0 && (parent.st_mode & 0022U) == 0;
 }
 
 // Opens or creates the file. O_NONBLOCK: a FIFO in its place must not hang us.
 result<opened> open_mbox(const mailbox_job& job) {
-    constexpr int flags = O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    constexpr int flags = O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
     for (int attempt = 0; attempt < 10; ++attempt) {
         opened out;
         out.fd = unique_fd(::open(job.path.c_str(), flags));
-        if (!out.fd && errno == ENOENT) {
+        if (!out.fd && errno == ELOOP && is_roots_link(job.path))
+            out.fd = unique_fd(::open(job.path.c_str(), flags & ~O_NOFOLLOW));
+        else if (!out.fd && errno == ENOENT) {
             out.fd = unique_fd(::open(job.path.c_str(), flags | O_CREAT | O_EXCL, 0600));
             if (!out.fd && errno == EEXIST)
                 continue; // somebody was faster, or it is a dangling link: looked at again, boundedly
@@ -90,9 +101,11 @@ result<opened> open_mbox(const mailbox_job& job) {
             out.fresh = true;
         }
         if (!out.fd) {
-            if (errno == ELOOP)
+            const int reason = errno;
+            struct stat target {};
+            if (reason == ELOOP && ::stat(job.path.c_str(), &target) == 0)
                 return fail(errc::not_permitted, "file is a symbolic link");
-            return fail_errno("cannot open file");
+            return fail_errno("cannot open file", reason == ELOOP ? errno : reason);
         }
         if (::fstat(out.fd.get(), &out.status) != 0)
             return fail_errno("cannot open file");
@@ -139,7 +152,9 @@ result<void> lock_file(const mailbox_job& job, int fd) {
 // Whether the locked file is still the one that the name leads to: a mail reader may have replaced it meanwhile.
 bool still_there(const mailbox_job& job, const opened& file) {
     struct stat now {};
-    return ::lstat(job.path.c_str(), &now) == 0 && now.st_ino == file.status.st_ino && now.st_dev == file.status.st_dev;
+    const bool found = is_roots_link(job.path) ? ::stat(job.path.c_str(), &now) == 0
+                                               : ::lstat(job.path.c_str(), &now) == 0;
+    return found && now.st_ino == file.status.st_ino && now.st_dev == file.status.st_dev;
 }
 
 result<void> append(const mailbox_job& job, int queue_file, const opened& file) {
@@ -190,9 +205,7 @@ status deliver_mbox(const mailbox_job& job, int queue_file) {
     const auto done = deliver_locked(job, queue_file);
     if (done)
         return sent("delivered to mailbox");
-    const std::string dsn = write_failure_code(done.error().code);
-    std::string reason = done.error().text();
-    return dsn.front() == '5' ? bounce(dsn, std::move(reason)) : defer(dsn, std::move(reason));
+    return write_failure(job, done.error());
 }
 
 } // namespace mta::delivery

@@ -82,13 +82,10 @@ status virtual_agent::attempt(const request& from, const recipient_ref& to, int 
     auto done = port_.perform_as({*uid, *gid}, request, queue_file).status;
     if (done.delivered())
         return done;
-    if (job.style == mailbox_style::mbox) {
+    for (auto& text : mailbox_warnings({*uid, *gid}, job, done))
+        warn.push_back(std::move(text));
+    if (job.style == mailbox_style::mbox)
         done.reason = "delivery failed to mailbox " + job.path + ": " + done.reason;
-    } else if (done.reason.ends_with("Permission denied")) {
-        warn.push_back("maildir access problem for UID/GID=" + std::to_string(*uid) + "/" + std::to_string(*gid) +
-                       ": " + done.reason.substr(done.reason.find(": ") + 2));
-        warn.push_back("perhaps you need to create the maildirs in advance");
-    }
     return done;
 }
 

@@ -1,0 +1,175 @@
+#include <sys/stat.h>
+
+#include <mta/core/text.hpp>
+#include <mta/delivery/local_delivery.hpp>
+
+namespace mta::delivery {
+
+void local_delivery::account(const path& way, const std::string& name, const mta::address::local_parts& parts,
+                             std::string_view domain, bool plain) {
+    forward_names names;
+    names.user = name;
+    names.domain = domain;
+    names.recipient = to_.address;
+    names.local = name + (parts.extension ? parts.delimiter + std::string(*parts.extension) : "");
+    names.extension = parts.extension.value_or("");
+    names.delimiter = parts.extension ? std::string(1, parts.delimiter) : "";
+    const bool possible = !name.empty() && name.find('/') == std::string::npos;
+    const auto who = possible ? lookups_.account(name) : result<std::optional<user>>(std::nullopt);
+    if (!who) {
+        warn("account lookup of \"" + name + "\": " + who.error().text());
+        event(way.address, defer("4.3.0", "user lookup error"));
+        return;
+    }
+    if (!*who)
+        return unknown(way, name, names);
+    names.home = (*who)->home;
+    names.shell = (*who)->shell;
+    if (!settings_.not_supported.empty()) {
+        event(way.address, defer("4.3.5", settings_.not_supported + " is not supported by this version"));
+        return;
+    }
+    if (!plain && dot_forward(way, **who, names))
+        return;
+    mailbox(way, **who);
+}
+
+// True when a .forward file had the last word.
+bool local_delivery::dot_forward(const path& way, const user& who, const forward_names& names) {
+    // Files of root would be read as root; its mail goes by alias instead.
+    if (who.uid == 0)
+        return false;
+    for (const auto& name : expand_paths(settings_.forward_path, names)) {
+        helper_request request;
+        request.operation = helper_operation::read;
+        request.path = name;
+        if (name.front() != '/')
+            continue;
+        const auto read = port_.perform_as({who.uid, who.gid}, request, -1);
+        if (!read.found && read.status.delivered())
+            continue;
+        if (!read.status.delivered()) {
+            event(way.address, defer(read.status.dsn, "cannot read " + name + ": " + read.status.reason));
+            return true;
+        }
+        const auto list = parse_destination_file(read.text);
+        if (list.empty())
+            return false;
+        for (const auto& one : list)
+            if (one.kind != destination_kind::address) {
+                event(way.address, defer("4.3.5", "only addresses are supported in " + name + " by this version"));
+                return true;
+            }
+        path next = way;
+        next.source = expansion_source::forward;
+        next.delivered_to = way.address;
+        next.forwards = false;
+        for (const auto& one : list) {
+            auto to = lookups_.resolve(way.sender, one.value.starts_with('\\') ? one.value.substr(1) : one.value);
+            if (!to) {
+                event(way.address, defer("4.3.0", "address resolver failure"));
+                continue;
+            }
+            const auto local = mta::address::split_address(to->address).local;
+            // The user's own name among the addresses keeps a copy.
+            if (to->here && iequals(local, who.name)) {
+                if (!seen("\\" + to->address))
+                    mailbox(way, who);
+            } else {
+                add_forward(next, std::move(to->address));
+            }
+        }
+        return true;
+    }
+    return false;
+}
+
+namespace {
+
+struct spool_access {
+    helper_user as;
+    bool root_only = false; // nobody but root makes files there
+};
+
+// Who writes into the spool directory: a directory that its group may write is entered with that group.
+spool_access mailbox_user(const std::string& spool, const user& who) {
+    struct stat found {};
+    spool_access out{{who.uid, who.gid}, false};
+    if (spool.empty() || ::stat(spool.c_str(), &found) != 0 || (found.st_mode & S_IWOTH) != 0 ||
+        found.st_uid == who.uid)
+        return out;
+    if ((found.st_mode & S_IWGRP) != 0 && found.st_gid != 0)
+        out.as.gid = found.st_gid;
+    else
+        out.root_only = true;
+    return out;
+}
+
+} // namespace
+
+void local_delivery::mailbox(const path& way, const user& who) {
+    if (who.uid == 0) {
+        event(way.address, defer("4.2.0", "mail is never delivered as root: make \"" + who.name +
+                                              "\" an alias of another account"));
+        return;
+    }
+    std::string spool;
+    std::string file;
+    if (!settings_.home_mailbox.empty()) {
+        file = who.home + "/" + settings_.home_mailbox;
+    } else {
+        spool = settings_.mail_spool_directory;
+        file = spool + (spool.ends_with('/') ? who.name + "/" : "/" + who.name);
+    }
+    auto job = job_for(way, std::move(file));
+    const auto access = mailbox_user(spool, who);
+    if (access.root_only) {
+        // No part of this system writes mail as root. A mailbox that is there can be appended to, without a dotlock
+        // that only root could make; one that is missing waits until it has been made.
+        job.dotlock_may_fail = true;
+        job.refusals_bounce = false;
+    }
+    auto done = write(access.as, job);
+    if (!done.delivered() && access.root_only)
+        warn("only root may write in " + spool + ": create the mailbox of each user in advance, or let its group write");
+    if (!done.delivered() && job.style == mailbox_style::mbox)
+        done.reason = "cannot update mailbox " + job.path + " for user " + who.name + ". " + done.reason;
+    event(way.address, std::move(done));
+}
+
+void local_delivery::unknown(const path& way, const std::string& name, const forward_names& names) {
+    if (!settings_.unknown_user_transport.empty()) {
+        event(way.address, defer("4.3.5", settings_.unknown_user_transport + " is not supported by this version"));
+        return;
+    }
+    if (!settings_.luser_relay.empty()) {
+        const auto relay = expand_names(settings_.luser_relay, names);
+        const auto list = relay ? parse_destinations(*relay) : std::vector<destination>();
+        if (list.size() != 1 || list.front().kind != destination_kind::address) {
+            warn("bad luser_relay: \"" + settings_.luser_relay + "\"");
+            return refuse_configuration(way.address);
+        }
+        auto to = lookups_.resolve(way.sender, list.front().value);
+        if (!to) {
+            event(way.address, defer("4.3.0", "address resolver failure"));
+            return;
+        }
+        const auto where = mta::address::split_address(to->address);
+        if (!to->here)
+            return add_forward(way, std::move(to->address));
+        if (!seen(to->address)) {
+            path next = way;
+            next.address = to->address;
+            const auto parts = mta::address::split_extension(where.local, settings_.recipient_delimiter,
+                                                             settings_.owner_request_special);
+            const auto known = lookups_.account(lower(parts.user));
+            if (!known || *known)
+                return address(next, to->address, false);
+            event(next.address, bounce("5.1.1", "unknown user: \"" + printable(lower(parts.user)) + "\""));
+            return;
+        }
+    }
+    event(way.address, bounce("5.1.1", "unknown user: \"" + printable(name) + "\""));
+}
+
+} // namespace mta::delivery
