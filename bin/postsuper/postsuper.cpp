@@ -4,8 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
+#include <cstdlib>
 
 #include <mta/config/command_log.hpp>
 #include <mta/config/locate.hpp>
@@ -14,6 +16,7 @@
 #include <mta/queue/errc.hpp>
 #include <mta/queue/spool.hpp>
 
+#include "actions.hpp"
 #include "structure.hpp"
 
 namespace mta::postsuper {
@@ -24,8 +27,8 @@ using queue::directory;
 
 volatile std::sig_atomic_t interrupted = 0;
 
-void on_signal(int) {
-    interrupted = 1;
+void on_signal(int number) {
+    interrupted = number;
 }
 
 void catch_signals() {
@@ -38,14 +41,6 @@ void catch_signals() {
             ::sigaction(number, &action, nullptr);
     }
 }
-
-struct counts {
-    unsigned long requeued = 0;
-    unsigned long deleted = 0;
-    unsigned long expired = 0;
-    unsigned long held = 0;
-    unsigned long released = 0;
-};
 
 class command {
 public:
@@ -64,6 +59,7 @@ public:
         if (!opened)
             log_.fatal(opened.error());
         spool_ = std::move(*opened);
+        actions_.emplace(*spool_);
         choose_queues();
         catch_signals();
         if (opt_.structure || opt_.long_structure || opt_.purge)
@@ -72,7 +68,7 @@ public:
             if (interrupted == 0)
                 perform(one);
         report();
-        return 0;
+        return interrupted;
     }
 
 private:
@@ -100,28 +96,27 @@ private:
             const auto which = queue::find_directory(name);
             if (!which || *which == directory::corrupt || *which == directory::saved)
                 log_.fatal("invalid directory name: " + name);
-            const bool message_queue = *which != directory::bounce && *which != directory::defer &&
-                                       *which != directory::trace && *which != directory::flush;
-            if (message_queue)
-                messages_.push_back(*which);
-            else if (!opt_.steps.empty())
-                log_.fatal("invalid directory name: " + name);
-            everything_.push_back(*which);
+            named_.push_back(*which);
         }
-        if (everything_.empty())
-            everything_ = {directory::hold,   directory::incoming, directory::active, directory::deferred,
-                           directory::maildrop, directory::bounce, directory::defer,  directory::trace,
-                           directory::flush};
     }
 
+    // In the order in which a message passes through them, so that one that moves on meanwhile is still met.
+    static constexpr std::array<directory, 5> message_queues = {directory::maildrop, directory::incoming,
+                                                                directory::active, directory::deferred, directory::hold};
+
+    // The queues in which that action looks for messages. Never maildrop, save to delete: what is there has no
+    // mail system to obey yet.
     [[nodiscard]] std::vector<directory> scope(char action) const {
-        if (!messages_.empty())
-            return messages_;
-        if (action == 'h')
-            return {directory::incoming, directory::active, directory::deferred};
-        if (action == 'H')
-            return {directory::hold};
-        return {directory::hold, directory::incoming, directory::active, directory::deferred};
+        std::vector<directory> found;
+        for (const auto which : message_queues) {
+            if (!named_.empty() && std::find(named_.begin(), named_.end(), which) == named_.end())
+                continue;
+            if ((which == directory::maildrop && action != 'd') || (which == directory::hold && action == 'h') ||
+                (which != directory::hold && action == 'H'))
+                continue;
+            found.push_back(which);
+        }
+        return found;
     }
 
     void check_structure() {
@@ -131,16 +126,17 @@ private:
         how.purge = opt_.purge;
         how.interrupted = [] { return interrupted != 0; };
         how.warn = [this](std::string_view text) { log_.warning(text); };
-        auto done = repair(*spool_, everything_, how);
+        const std::vector<directory> everything = {directory::bounce,   directory::defer,  directory::trace,
+                                                   directory::maildrop, directory::incoming, directory::active,
+                                                   directory::deferred, directory::hold, directory::flush};
+        auto done = repair(*spool_, named_.empty() ? everything : named_, how);
         if (!done)
             log_.fatal(done.error());
-        if (done->renamed > 0) {
-            summary("Renamed to match inode number", done->renamed);
-            log_.warning("QUEUE FILE NAMES WERE CHANGED TO MATCH INODE NUMBERS");
-        }
         if (done->incomplete)
             log_.fatal("OPERATION INCOMPLETE -- RERUN COMMAND TO FIX THE QUEUE FIRST");
-        if (done->renamed > 0 && !opt_.steps.empty()) {
+        renamed_ = done->renamed;
+        const bool ids_named = std::any_of(opt_.steps.begin(), opt_.steps.end(), [](const step& s) { return s.id != "ALL"; });
+        if (renamed_ > 0 && ids_named) {
             log_.error("QUEUE FILE NAMES WERE CHANGED TO MATCH INODE NUMBERS");
             log_.fatal("CHECK YOUR QUEUE IDS AND RE-ISSUE THE COMMAND");
         }
@@ -148,135 +144,122 @@ private:
 
     void perform(const step& one) {
         asked_ += one.action;
-        if (one.id == "ALL") {
+        if (one.id == "ALL")
             perform_all(one.action);
-        } else if (one.id == "-") {
-            std::array<char, 1024> line{};
-            while (interrupted == 0 && std::fgets(line.data(), static_cast<int>(line.size()), in_) != nullptr) {
-                std::string_view id = line.data();
-                if (id.ends_with('\n'))
-                    id.remove_suffix(1);
-                perform_one(one.action, std::string(id));
-            }
-        } else
+        else if (one.id == "-")
+            perform_lines(one.action);
+        else
             perform_one(one.action, one.id);
+    }
+
+    void perform_lines(char action) {
+        char* line = nullptr;
+        std::size_t room = 0;
+        ssize_t length = 0;
+        while (interrupted == 0 && (length = ::getline(&line, &room, in_)) > 0) {
+            // As far as the first NUL.
+            std::string_view id(line);
+            if (id.ends_with('\n'))
+                id.remove_suffix(1);
+            perform_one(action, std::string(id));
+        }
+        std::free(line); // NOLINT: getline allocates
     }
 
     void perform_one(char action, const std::string& id) {
         if (!queue::is_valid_queue_id(id)) {
-            log_.warning("invalid mail queue id: " + printable(id));
+            log_.warning("invalid mail queue id: " + id);
+            return;
+        }
+        if (action == 'f') {
+            perform_one('e', id);
+            perform_one('H', id);
             return;
         }
         // A message that moves while we look can be missed once, not twice.
         for (int attempt = 0; attempt < 2; ++attempt)
-            for (const auto which : scope(action))
-                if (apply(action, which, id, true))
-                    return;
+            for (const auto which : scope(action)) {
+                auto status = spool_->status(which, id);
+                if (!status)
+                    log_.fatal(status.error());
+                if (!*status || !queue::is_complete((*status)->st_mode))
+                    continue;
+                const found_file file{which, spool_->root_fd(), spool_->relative_path(which, id), id, **status};
+                if (apply(action, file, actions::time_stamps::reset))
+                    log_.info(id + ": " + done_to(action));
+                return;
+            }
+    }
+
+    static const char* done_to(char action) {
+        switch (action) {
+        case 'd': return "removed";
+        case 'e': return "expired";
+        case 'h': return "placed on hold";
+        case 'H': return "released from hold";
+        default: return "requeued";
+        }
     }
 
     void perform_all(char action) {
-        for (const auto which : scope(action)) {
-            auto done = queue::scan(*spool_, which, [&](const queue::scan_entry& entry) {
-                if (interrupted != 0)
-                    return queue::scan_step::stop;
-                if (queue::is_valid_queue_id(entry.name))
-                    (void)apply(action, which, std::string(entry.name), false);
+        for (const auto which : scope(action))
+            perform_all_of(action, which);
+        if (action == 'd')
+            remove_logs();
+    }
+
+    void perform_all_of(char action, directory which) {
+        auto done = queue::scan(*spool_, which, [&](const queue::scan_entry& entry) {
+            if (interrupted != 0)
+                return queue::scan_step::stop;
+            found_file file{which, entry.directory_fd, std::string(entry.name), std::string(entry.name), {}};
+            if (::fstatat(file.directory_fd, file.path.c_str(), &file.status, AT_SYMLINK_NOFOLLOW) != 0)
                 return queue::scan_step::go_on;
-            });
-            if (!done)
-                log_.fatal(done.error());
-        }
+            if (!S_ISREG(file.status.st_mode) && !S_ISDIR(file.status.st_mode)) {
+                (void)apply('d', file, actions::time_stamps::keep);
+            } else if (action == 'd' || queue::is_valid_queue_id(file.id)) {
+                if (S_ISREG(file.status.st_mode))
+                    (void)apply(action, file, actions::time_stamps::keep);
+            } else
+                log_.warning("bogus file name: " + std::string(entry.path) + '/' + file.id);
+            return queue::scan_step::go_on;
+        });
+        if (!done)
+            log_.fatal(done.error());
     }
 
-    // True when the message was there.
-    bool apply(char action, directory which, const std::string& id, bool aloud) {
+    // After all messages: what is left in the directories of logs.
+    void remove_logs() {
+        for (const auto which : {directory::defer, directory::bounce})
+            if (named_.empty())
+                check(actions_->remove_lost_logs(which));
+        for (const auto which : named_)
+            if (which == directory::defer || which == directory::bounce || which == directory::trace)
+                perform_all_of('d', which);
+    }
+
+    void check(const result<void>& done) {
+        if (!done)
+            log_.fatal(done.error());
+    }
+
+    bool apply(char action, const found_file& file, actions::time_stamps times) {
+        result<bool> done = false;
         switch (action) {
-        case 'd':
-            return remove(which, id, aloud);
-        case 'e':
-            return expire(which, id, aloud);
-        case 'f': {
-            const bool found = expire(which, id, aloud);
-            if (found && which == directory::hold)
-                (void)move(which, directory::deferred, id, aloud, "released from hold", tally_.released);
-            return found;
+        case 'd': done = actions_->remove(file); break;
+        case 'e': done = actions_->expire(file); break;
+        case 'f':
+            done = actions_->expire(file);
+            if (done)
+                done = actions_->release(file);
+            break;
+        case 'h': done = actions_->hold(file); break;
+        case 'H': done = actions_->release(file); break;
+        default: done = actions_->requeue(file, times);
         }
-        case 'h':
-            return which != directory::hold &&
-                   move(which, directory::hold, id, aloud, "placed on hold", tally_.held);
-        case 'H':
-            return which == directory::hold &&
-                   move(which, directory::deferred, id, aloud, "released from hold", tally_.released);
-        default:
-            return requeue(which, id, aloud);
-        }
-    }
-
-    void say(const std::string& id, const char* what, bool aloud, unsigned long& counter) {
-        ++counter;
-        if (aloud)
-            log_.info(id + ": " + what);
-    }
-
-    bool remove(directory which, const std::string& id, bool aloud) {
-        auto found = spool_->status(which, id);
-        if (!found)
-            log_.fatal(found.error());
-        if (!*found)
-            return false;
-        // The logs first: a log without a message would stay for ever.
-        if (which != directory::maildrop)
-            for (const auto log : {directory::bounce, directory::defer, directory::trace})
-                if (auto gone = spool_->remove(log, id); !gone)
-                    log_.warning(gone.error().text());
-        auto gone = spool_->remove(which, id);
-        if (!gone)
-            log_.fatal(gone.error());
-        if (*gone)
-            say(id, "removed", aloud, tally_.deleted);
-        return *gone;
-    }
-
-    bool move(directory from, directory to, const std::string& id, bool aloud, const char* what,
-              unsigned long& counter) {
-        if (auto moved = spool_->move(from, to, id); !moved) {
-            if (moved.error().code == std::errc::no_such_file_or_directory)
-                return false;
-            log_.fatal(moved.error());
-        }
-        say(id, what, aloud, counter);
-        return true;
-    }
-
-    bool requeue(directory which, const std::string& id, bool aloud) {
-        if (which == directory::maildrop)
-            return false;
-        if (!move(which, directory::maildrop, id, aloud, "requeued", tally_.requeued))
-            return false;
-        timeval now{};
-        ::gettimeofday(&now, nullptr);
-        if (auto set = spool_->set_due(directory::maildrop, id, now);
-            !set && set.error().code != std::errc::no_such_file_or_directory)
-            log_.warning(set.error().text());
-        return true;
-    }
-
-    bool expire(directory which, const std::string& id, bool aloud) {
-        auto fd = spool_->open_file(which, id, O_RDONLY);
-        if (!fd) {
-            if (fd.error().code == std::errc::no_such_file_or_directory)
-                return false;
-            log_.fatal(fd.error());
-        }
-        struct stat status {};
-        if (::fstat(fd->get(), &status) != 0 || !queue::is_complete(status.st_mode))
-            return false;
-        if (queue::is_force_expired(status.st_mode))
-            return true;
-        if (::fchmod(fd->get(), (status.st_mode & 07777U) | 0010U) != 0)
-            log_.fatal(fail_errno("expire " + id).value());
-        say(id, "expired", aloud, tally_.expired);
-        return true;
+        if (!done)
+            log_.fatal(done.error());
+        return *done;
     }
 
     void summary(const char* what, unsigned long count) {
@@ -284,27 +267,32 @@ private:
     }
 
     void report() {
+        const auto& tally = actions_->tally();
         const auto asked = [&](std::string_view actions) { return asked_.find_first_of(actions) != std::string::npos; };
         if (asked("r"))
-            summary("Requeued", tally_.requeued);
+            summary("Requeued", tally.requeued);
         if (asked("d"))
-            summary("Deleted", tally_.deleted);
+            summary("Deleted", tally.deleted);
         if (asked("ef"))
-            summary("Force-expired", tally_.expired);
+            summary("Force-expired", tally.expired);
         if (asked("h"))
-            summary("Placed on hold", tally_.held);
+            summary("Placed on hold", tally.held);
         if (asked("Hf"))
-            summary("Released from hold", tally_.released);
+            summary("Released from hold", tally.released);
+        if (renamed_ > 0) {
+            summary("Renamed to match inode number", renamed_);
+            log_.warning("QUEUE FILE NAMES WERE CHANGED TO MATCH INODE NUMBERS");
+        }
     }
 
     options opt_;
     std::FILE* in_;
     config::command_log log_;
     std::optional<queue::spool> spool_;
-    std::vector<directory> messages_;
-    std::vector<directory> everything_;
+    std::optional<actions> actions_;
+    std::vector<directory> named_; // empty: what is usual for each action
     std::string asked_;
-    counts tally_;
+    unsigned long renamed_ = 0;
 };
 
 } // namespace

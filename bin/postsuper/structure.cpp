@@ -45,7 +45,7 @@ public:
                 if (auto done = pass(which, [&](const scan_entry& entry) { return second(which, entry); }); !done)
                     return tl::make_unexpected(done.error());
         }
-        if (options_.structure && !stopped_)
+        if (!stopped_)
             for (const auto which : queues)
                 drop_directories(spool_.root_fd(), std::string(queue::name(which)), which, 0);
         return repair_result{renamed_, stopped_ && options_.structure};
@@ -73,52 +73,50 @@ private:
         return errno == ENOENT ? result<void>() : fail_errno(what);
     }
 
-    result<void> rename(directory which, const scan_entry& entry, const std::string& target) {
+    result<void> rename(directory which, const scan_entry& entry, std::string_view id) {
         const std::string source = std::string(entry.path) + '/' + std::string(entry.name);
-        if (source == target)
+        if (source == spool_.relative_path(which, id))
             return {};
-        for (int attempt = 0;; ++attempt) {
-            if (::renameat(spool_.root_fd(), source.c_str(), spool_.root_fd(), target.c_str()) == 0)
-                return {};
-            if (errno != ENOENT || attempt > 0)
-                return missing_is_fine("rename " + source + " to " + target);
-            auto id = target.substr(target.rfind('/') + 1);
-            if (auto made = spool_.make_hash_directories(which, id); !made)
-                return made;
-        }
+        if (auto moved = spool_.move_file(spool_.root_fd(), source, which, id);
+            !moved && moved.error().code != std::errc::no_such_file_or_directory)
+            return moved;
+        return {};
     }
 
     // Purges leftovers, marks wrong names, moves what lies in the wrong hash directory.
     result<void> first(directory which, const scan_entry& entry) {
         const std::string file(entry.name);
-        if (file.ends_with(fix_suffix)) {
-            fixes_ = options_.structure;
-            return {};
-        }
+        const std::string path = std::string(entry.path) + '/' + file;
         struct stat status {};
         if (::fstatat(entry.directory_fd, file.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
-            return missing_is_fine("look at " + std::string(entry.path) + '/' + file);
-        const bool valid = queue::is_valid_queue_id(file);
-        if (!S_ISREG(status.st_mode)) {
-            if (!S_ISDIR(status.st_mode))
-                options_.warn(std::string(entry.path) + '/' + file + ": not a regular file");
+            return missing_is_fine("look at " + path);
+        if (S_ISDIR(status.st_mode))
             return {};
-        }
         const bool messages = holds_messages(which);
-        if (options_.purge && messages && (!valid || !queue::is_complete(status.st_mode)) &&
-            std::time(nullptr) - status.st_mtime > leftover_age) {
+        const bool leftover = options_.purge && messages && !queue::is_complete(status.st_mode) &&
+                              std::time(nullptr) - status.st_mtime > leftover_age;
+        // A mail system puts nothing but files here. Whatever else was planted goes.
+        if (leftover || !S_ISREG(status.st_mode)) {
             if (::unlinkat(entry.directory_fd, file.c_str(), 0) != 0)
-                return missing_is_fine("remove " + std::string(entry.path) + '/' + file);
+                return missing_is_fine("remove " + path);
             return {};
         }
-        if (!options_.structure || !valid)
+        if (options_.structure && file.ends_with(fix_suffix)) {
+            fixes_ = true;
+            return {};
+        }
+        if (!queue::is_valid_queue_id(file)) {
+            options_.warn("bogus file name: " + path);
+            return {};
+        }
+        if (!options_.structure)
             return {};
         if (messages) {
             const auto wanted = matching_name(file, status.st_ino);
             if (wanted != file)
                 return mark(entry, file, wanted);
         }
-        return rename(which, entry, spool_.relative_path(which, file));
+        return rename(which, entry, file);
     }
 
     // The name that the file ought to have.
@@ -139,7 +137,6 @@ private:
         const std::string marked = wanted + std::string(fix_suffix);
         if (::renameat(entry.directory_fd, file.c_str(), entry.directory_fd, marked.c_str()) != 0)
             return missing_is_fine("rename " + file + " to " + marked);
-        ++renamed_;
         fixes_ = true;
         for (const auto log : logs) {
             const auto source = spool_.relative_path(log, file);
@@ -152,15 +149,19 @@ private:
 
     // Gives marked files their names.
     result<void> second(directory which, const scan_entry& entry) {
-        if (!entry.name.ends_with(fix_suffix))
+        if (!entry.name.ends_with(fix_suffix)) {
+            if (!queue::is_valid_queue_id(entry.name) && entry.type == DT_REG)
+                options_.warn("bogus file name: " + std::string(entry.path) + '/' + std::string(entry.name));
             return {};
+        }
         const auto id = entry.name.substr(0, entry.name.size() - fix_suffix.size());
         if (!queue::is_valid_queue_id(id))
             return {};
-        return rename(which, entry, spool_.relative_path(which, id));
+        renamed_ += holds_messages(which) ? 1 : 0;
+        return rename(which, entry, id);
     }
 
-    // Removes hash directories that the configuration has no use for, when they are empty.
+    // Removes empty directories, save the hash directories that the configuration has a use for.
     void drop_directories(int parent, const std::string& path, directory which, int level) {
         if (level > 8)
             return;
@@ -174,10 +175,10 @@ private:
         const int depth = options.hashed.test(static_cast<std::size_t>(which)) ? options.hash_depth : 0;
         while (const dirent* entry = ::readdir(handle)) {
             const std::string name = entry->d_name;
-            if (name.size() != 1 || name == "." || (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN))
+            if (name == "." || name == ".." || (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN))
                 continue;
             drop_directories(fd.get(), name, which, level + 1);
-            if (level >= depth)
+            if (level >= depth || name.size() != 1)
                 (void)::unlinkat(fd.get(), name.c_str(), AT_REMOVEDIR);
         }
         ::closedir(handle);

@@ -81,6 +81,9 @@ public:
     // One rename; missing hash directories are made on the way. ENOENT stays ENOENT.
     [[nodiscard]] result<void> move(directory from, directory to, std::string_view id) const;
 
+    // The same for a file that a scan has found, wherever it lies: renames it to the place of id in that queue.
+    [[nodiscard]] result<void> move_file(int directory_fd, const std::string& file, directory to, std::string_view id) const;
+
     // True when it was there.
     [[nodiscard]] result<bool> remove(directory which, std::string_view id) const;
 

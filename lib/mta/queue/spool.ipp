@@ -99,17 +99,26 @@ result<std::optional<struct stat>> spool::status(directory which, std::string_vi
 result<void> spool::move(directory from, directory to, std::string_view id) const {
     if (!is_valid_queue_id(id))
         return fail(errc::bad_id, "invalid queue ID");
-    const auto old_path = relative_path(from, id);
-    const auto new_path = relative_path(to, id);
-    if (::renameat(root_fd(), old_path.c_str(), root_fd(), new_path.c_str()) == 0)
+    return move_file(root_fd(), relative_path(from, id), to, id);
+}
+
+result<void> spool::move_file(int directory_fd, const std::string& file, directory to, std::string_view id) const {
+    if (!is_valid_queue_id(id))
+        return fail(errc::bad_id, "invalid queue ID");
+    const auto target = relative_path(to, id);
+    if (::renameat(directory_fd, file.c_str(), root_fd(), target.c_str()) == 0)
         return {};
     if (errno == ENOENT && options_.hashed.test(static_cast<std::size_t>(to))) {
         if (auto made = make_hash_directories(to, id); !made)
             return made;
-        if (::renameat(root_fd(), old_path.c_str(), root_fd(), new_path.c_str()) == 0)
+        if (::renameat(directory_fd, file.c_str(), root_fd(), target.c_str()) == 0)
             return {};
     }
-    return fail_errno("rename " + old_path + " to " + new_path);
+    // A directory that is missing must not pass for a message that has gone.
+    struct stat still {};
+    if (errno == ENOENT)
+        errno = ::fstatat(directory_fd, file.c_str(), &still, AT_SYMLINK_NOFOLLOW) == 0 ? ENOTDIR : ENOENT;
+    return fail_errno("rename " + file + " to " + target);
 }
 
 result<bool> spool::remove(directory which, std::string_view id) const {
@@ -144,11 +153,11 @@ result<void> spool::defer(directory from, std::string_view id, timeval when) con
 result<std::optional<spool::place>> spool::find(std::string_view id,
                                                 std::initializer_list<directory> queues) const {
     for (const auto which : queues) {
-        auto found = status(which, id);
-        if (!found)
-            return tl::make_unexpected(found.error());
-        if (*found)
-            return place{which, **found};
+        auto there = status(which, id);
+        if (!there)
+            return tl::make_unexpected(there.error());
+        if (*there)
+            return place{which, **there};
     }
     return std::nullopt;
 }

@@ -1,0 +1,107 @@
+#include "actions.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+
+#include <mta/queue/errc.hpp>
+
+namespace mta::postsuper {
+
+using queue::directory;
+
+result<bool> actions::remove(const found_file& file) {
+    // The logs first: a log without a message would stay for ever.
+    if (queue::is_valid_queue_id(file.id))
+        for (const auto log : {directory::bounce, directory::defer, directory::trace})
+            if (auto gone = spool_.remove(log, file.id); !gone)
+                return gone;
+    if (::unlinkat(file.directory_fd, file.path.c_str(), 0) != 0) {
+        if (errno == ENOENT)
+            return false;
+        return fail_errno("remove file " + file.path);
+    }
+    // Half a message was nobody's mail; a planted link counts, as it does for the reference.
+    if ((file.status.st_mode & 0700U) != 0700U)
+        return false;
+    ++tally_.deleted;
+    return true;
+}
+
+result<bool> actions::move(const found_file& file, directory to, unsigned long& counter) {
+    if (auto moved = spool_.move_file(file.directory_fd, file.path, to, file.id); !moved) {
+        if (moved.error().code == std::errc::no_such_file_or_directory)
+            return false;
+        return tl::make_unexpected(moved.error());
+    }
+    ++counter;
+    return true;
+}
+
+result<bool> actions::hold(const found_file& file) {
+    if (file.where == directory::hold || file.where == directory::maildrop)
+        return false;
+    return move(file, directory::hold, tally_.held);
+}
+
+result<bool> actions::release(const found_file& file) {
+    if (file.where != directory::hold)
+        return false;
+    return move(file, directory::deferred, tally_.released);
+}
+
+result<bool> actions::requeue(const found_file& file, time_stamps times) {
+    if (file.where == directory::maildrop)
+        return false;
+    auto moved = move(file, directory::maildrop, tally_.requeued);
+    if (!moved || !*moved || times == time_stamps::keep)
+        return moved;
+    timeval now{};
+    ::gettimeofday(&now, nullptr);
+    if (auto set = spool_.set_due(directory::maildrop, file.id, now);
+        !set && set.error().code != std::errc::no_such_file_or_directory)
+        return tl::make_unexpected(set.error());
+    return true;
+}
+
+result<bool> actions::expire(const found_file& file) {
+    if (file.where == directory::maildrop || !queue::is_complete(file.status.st_mode) ||
+        queue::is_force_expired(file.status.st_mode))
+        return false;
+    // By descriptor: the name may be somebody else's link by now.
+    const unique_fd fd(::openat(file.directory_fd, file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    struct stat status {};
+    if (!fd || ::fstat(fd.get(), &status) != 0)
+        return errno == ENOENT ? result<bool>(false) : fail_errno("open file " + file.path);
+    if (!queue::is_complete(status.st_mode))
+        return false;
+    if (::fchmod(fd.get(), (status.st_mode & 07777U) | 0010U) != 0)
+        return fail_errno("expire file " + file.path);
+    ++tally_.expired;
+    return true;
+}
+
+result<void> actions::remove_lost_logs(directory which) {
+    queue::scanner walk(spool_, which);
+    for (;;) {
+        auto entry = walk.next();
+        if (!entry)
+            return tl::make_unexpected(entry.error());
+        if (!*entry)
+            return {};
+        const std::string name((*entry)->name);
+        if (queue::is_valid_queue_id(name)) {
+            auto message = spool_.find(name, {directory::maildrop, directory::incoming, directory::active,
+                                              directory::deferred, directory::hold});
+            if (!message)
+                return tl::make_unexpected(message.error());
+            if (*message)
+                continue;
+        }
+        if (::unlinkat((*entry)->directory_fd, name.c_str(), 0) != 0 && errno != ENOENT && errno != EISDIR)
+            return fail_errno("remove file " + std::string((*entry)->path) + '/' + name);
+    }
+}
+
+} // namespace mta::postsuper

@@ -1,0 +1,59 @@
+// What postsuper does to one message: delete, hold, release, requeue, expire.
+//
+// Each is one rename, chmod or unlink (deletion: one for each log too), so that a running mail system sees the message
+// before or after it, never between. A message that went away meanwhile is no error. Counts what was done.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <string>
+#include <string_view>
+
+#include <mta/core/result.hpp>
+#include <mta/queue/spool.hpp>
+
+namespace mta::postsuper {
+
+// A file found in a queue: by its ID (then directory_fd is that of the spool and path leads from there), or by a scan.
+struct found_file {
+    queue::directory where{};
+    int directory_fd = -1;
+    std::string path; // from directory_fd
+    std::string id;
+    struct stat status {};
+};
+
+struct counts {
+    unsigned long requeued = 0;
+    unsigned long deleted = 0;
+    unsigned long expired = 0;
+    unsigned long held = 0;
+    unsigned long released = 0;
+};
+
+class actions {
+public:
+    explicit actions(const queue::spool& spool) : spool_(spool) {}
+
+    // True: done, and counted. False: there was nothing to do. Errors: the system's.
+    [[nodiscard]] result<bool> remove(const found_file& file);
+    [[nodiscard]] result<bool> hold(const found_file& file);
+    [[nodiscard]] result<bool> release(const found_file& file);
+    // time_stamps: set them to now, so that pickup takes the message for one that has just arrived.
+    enum class time_stamps { keep, reset };
+    [[nodiscard]] result<bool> requeue(const found_file& file, time_stamps times);
+    [[nodiscard]] result<bool> expire(const found_file& file);
+
+    // Removes bounce and defer logs that belong to no message.
+    [[nodiscard]] result<void> remove_lost_logs(queue::directory which);
+
+    [[nodiscard]] const counts& tally() const noexcept { return tally_; }
+
+private:
+    [[nodiscard]] result<bool> move(const found_file& file, queue::directory to, unsigned long& counter);
+
+    const queue::spool& spool_;
+    counts tally_;
+};
+
+} // namespace mta::postsuper
