@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <climits>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -21,7 +22,8 @@
 
 namespace {
 
-constexpr std::string_view help = R"(usage: postlock [-c DIRECTORY] [-l STYLE] [-v] FILE COMMAND [ARGUMENT ...]
+constexpr std::string_view help =
+    R"(usage: postlock [-c DIRECTORY] [-l STYLE] [-v] FILE COMMAND [ARGUMENT ...]
 
 Locks FILE as mailboxes are locked (-l or mailbox_delivery_lock: flock, fcntl,
 dotlock), runs COMMAND without a shell, and returns its exit status.
@@ -48,8 +50,10 @@ public:
         if (file.error().code != std::errc::file_exists)
             return mta::fail(file.error().code, "unable to create lock file " + path);
         struct stat info {};
-        if (stat(path.c_str(), &info) == 0 && info.st_ctime + stale.count() < std::time(nullptr))
+        if (stat(path.c_str(), &info) == 0 && info.st_ctime + stale.count() < std::time(nullptr)) {
             unlink(path.c_str());
+            return take(path, std::chrono::seconds(INT_MAX));
+        }
         return false;
     }
 
@@ -62,19 +66,36 @@ struct holder {
     dot_lock dot;
 };
 
-mta::result<bool> try_all(holder& held, const std::string& path, const std::vector<std::string>& styles,
-                          std::chrono::seconds stale) {
+// Empty: all locks are held. Otherwise which one another process has, as an error text has it. Errors:
+// locking itself failed. The lock file comes first: it needs no file to lock.
+mta::result<std::string> try_all(holder& held, const std::string& path,
+                                 const std::vector<std::string>& styles, std::chrono::seconds stale) {
+    const auto busy = [](const std::string& what, std::errc code) {
+        return what + ": " + std::make_error_code(code).message();
+    };
+    for (const auto& style : styles)
+        if (style == "dotlock") {
+            const auto had = held.dot.take(path + ".lock", stale);
+            if (!had)
+                return tl::make_unexpected(had.error());
+            if (!*had)
+                return busy("unable to create lock file " + path + ".lock", std::errc::file_exists);
+        }
+    auto file = mta::open_file(path, O_APPEND | O_WRONLY | O_CREAT, 0600);
+    if (!file)
+        return mta::fail(file.error().code, "cannot open file");
+    held.file = std::move(*file);
     for (const auto& style : styles) {
-        mta::result<bool> had = true;
         if (style == "dotlock")
-            had = held.dot.take(path + ".lock", stale);
-        else
-            had = mta::try_lock(held.file.get(), mta::lock_mode::exclusive,
-                                style == "flock" ? mta::lock_style::flock : mta::lock_style::fcntl);
-        if (!had || !*had)
-            return had;
+            continue;
+        const auto had = mta::try_lock(held.file.get(), mta::lock_mode::exclusive,
+                                       style == "flock" ? mta::lock_style::flock : mta::lock_style::fcntl);
+        if (!had)
+            return tl::make_unexpected(had.error());
+        if (!*had)
+            return busy("unable to lock for exclusive access", std::errc::resource_unavailable_try_again);
     }
-    return true;
+    return std::string();
 }
 
 int run_command(mta::config::command_log& log, std::span<const char* const> words) {
@@ -131,22 +152,19 @@ int postlock_main(int argc, char** argv) {
             log.fatal("unknown mailbox_delivery_lock value \"" + style + "\" in \"" + text + "\"");
 
     const std::string path = words.front();
-    const auto attempts = (*cfg)[mta::param::deliver_lock_attempts];
-    for (long long i = 0; i < attempts; ++i) {
-        if (i > 0)
-            std::this_thread::sleep_for((*cfg)[mta::param::deliver_lock_delay]);
+    std::string busy;
+    for (long long left = (*cfg)[mta::param::deliver_lock_attempts]; left > 0; --left) {
         holder held;
-        auto file = mta::open_file(path, O_APPEND | O_WRONLY | O_CREAT, 0600);
-        if (!file)
-            log.fatal("open file " + path + ": " + file.error().code.message());
-        held.file = std::move(*file);
-        const auto had = try_all(held, path, styles, (*cfg)[mta::param::stale_lock_time]);
-        if (!had)
-            log.fatal("open file " + path + ": " + had.error().text());
-        if (*had)
+        const auto taken = try_all(held, path, styles, (*cfg)[mta::param::stale_lock_time]);
+        if (!taken)
+            log.fatal("open file " + path + ": " + taken.error().text());
+        if (taken->empty())
             return run_command(log, words.subspan(1));
+        busy = *taken;
+        if (left > 1)
+            std::this_thread::sleep_for((*cfg)[mta::param::deliver_lock_delay]);
     }
-    log.fatal("open file " + path + ": unable to lock for exclusive access: another process holds the lock");
+    log.fatal("open file " + path + ": " + busy);
 }
 
 } // namespace

@@ -20,8 +20,9 @@ Logs TEXT, or each line of standard input.
 
 std::optional<mta::severity> parse_severity(std::string_view word) {
     constexpr std::pair<std::string_view, mta::severity> names[] = {
-        {"info", mta::severity::info},   {"warn", mta::severity::warning}, {"warning", mta::severity::warning},
-        {"error", mta::severity::error}, {"fatal", mta::severity::fatal},  {"panic", mta::severity::panic},
+        {"info", mta::severity::info},       {"warn", mta::severity::warning},
+        {"warning", mta::severity::warning}, {"error", mta::severity::error},
+        {"fatal", mta::severity::fatal},     {"panic", mta::severity::panic},
     };
     for (const auto& [name, level] : names)
         if (mta::iequals(name, word))
@@ -34,7 +35,7 @@ int postlog_main(int argc, char** argv) {
     const std::span<const char* const> args(argv + 1, static_cast<std::size_t>(argc - 1));
     mta::option_reader options(args, "c:ip:t:v", "postlog");
     std::optional<std::string_view> directory;
-    std::string tag;
+    std::optional<std::string> tag;
     auto level = mta::severity::info;
     while (const auto option = options.next()) {
         if (option->letter == '-')
@@ -58,15 +59,19 @@ int postlog_main(int argc, char** argv) {
     const auto cfg = mta::configuration::load(where->directory);
     if (!cfg)
         log.fatal(cfg.error());
-    if (!tag.empty())
-        log.set_tag(tag);
-    log.use(*cfg);
+    // Scripts have the line in the log; a person at a terminal wants to see it too. Errors above are always
+    // shown.
+    mta::config::command_log lines("postlog", 1, mta::config::copy_to_stderr::terminal_only);
+    lines.show_tag();
+    if (tag)
+        lines.set_tag(*tag);
+    lines.use(*cfg);
     if (const auto words = options.operands(); !words.empty()) {
-        log.log().log(level, mta::join(words, " "));
+        lines.log().log(level, mta::join(words, " "));
         return 0;
     }
     for (std::string line; std::getline(std::cin, line);)
-        log.log().log(level, line);
+        lines.log().log(level, line);
     return 0;
 }
 

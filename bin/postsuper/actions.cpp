@@ -70,7 +70,8 @@ result<bool> actions::expire(const found_file& file) {
         queue::is_force_expired(file.status.st_mode))
         return false;
     // By descriptor: the name may be somebody else's link by now.
-    const unique_fd fd(::openat(file.directory_fd, file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    const unique_fd fd(
+        ::openat(file.directory_fd, file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     struct stat status {};
     if (!fd || ::fstat(fd.get(), &status) != 0)
         return errno == ENOENT ? result<bool>(false) : fail_errno("open file " + file.path);

@@ -1,7 +1,8 @@
 // What postsuper does to one message: delete, hold, release, requeue, expire.
 //
-// Each is one rename, chmod or unlink (deletion: one for each log too), so that a running mail system sees the message
-// before or after it, never between. A message that went away meanwhile is no error. Counts what was done.
+// Each is one rename, chmod or unlink (deletion: one for each log too), so that a running mail system sees
+// the message before or after it, never between. A message that went away meanwhile is no error. Counts what
+// was done.
 #pragma once
 
 #include <sys/stat.h>
@@ -14,7 +15,8 @@
 
 namespace mta::postsuper {
 
-// A file found in a queue: by its ID (then directory_fd is that of the spool and path leads from there), or by a scan.
+// A file found in a queue: by its ID (then directory_fd is that of the spool and path leads from there), or
+// by a scan.
 struct found_file {
     queue::directory where{};
     int directory_fd = -1;

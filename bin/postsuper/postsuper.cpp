@@ -72,7 +72,8 @@ public:
     }
 
 private:
-    // Everything is done as the owner of the queue, so that no trick with links can use the superuser's rights.
+    // Everything is done as the owner of the queue, so that no trick with links can use the superuser's
+    // rights.
     void become_owner(const configuration& cfg) {
         struct stat status {};
         const auto& root = cfg[param::queue_directory];
@@ -85,7 +86,8 @@ private:
         const auto& name = cfg[param::mail_owner];
         auto owner = find_user(name);
         if (!owner || !*owner)
-            log_.fatal("file " + cfg.directory() + "/main.cf: parameter mail_owner: unknown user name value: " + name);
+            log_.fatal("file " + cfg.directory() +
+                       "/main.cf: parameter mail_owner: unknown user name value: " + name);
         (void)log_.log(); // the log file may be writable for root only
         if (auto dropped = drop_privileges((*owner)->uid, (*owner)->gid); !dropped)
             log_.fatal(dropped.error());
@@ -101,18 +103,18 @@ private:
     }
 
     // In the order in which a message passes through them, so that one that moves on meanwhile is still met.
-    static constexpr std::array<directory, 5> message_queues = {directory::maildrop, directory::incoming,
-                                                                directory::active, directory::deferred, directory::hold};
+    static constexpr std::array<directory, 5> message_queues = {
+        directory::maildrop, directory::incoming, directory::active, directory::deferred, directory::hold};
 
-    // The queues in which that action looks for messages. Never maildrop, save to delete: what is there has no
-    // mail system to obey yet.
+    // The queues in which that action looks for messages. Never maildrop, save to delete: what is there has
+    // no mail system to obey yet.
     [[nodiscard]] std::vector<directory> scope(char action) const {
         std::vector<directory> found;
         for (const auto which : message_queues) {
             if (!named_.empty() && std::find(named_.begin(), named_.end(), which) == named_.end())
                 continue;
-            if ((which == directory::maildrop && action != 'd') || (which == directory::hold && action == 'h') ||
-                (which != directory::hold && action == 'H'))
+            if ((which == directory::maildrop && action != 'd') ||
+                (which == directory::hold && action == 'h') || (which != directory::hold && action == 'H'))
                 continue;
             found.push_back(which);
         }
@@ -126,16 +128,18 @@ private:
         how.purge = opt_.purge;
         how.interrupted = [] { return interrupted != 0; };
         how.warn = [this](std::string_view text) { log_.warning(text); };
-        const std::vector<directory> everything = {directory::bounce,   directory::defer,  directory::trace,
-                                                   directory::maildrop, directory::incoming, directory::active,
-                                                   directory::deferred, directory::hold, directory::flush};
+        const std::vector<directory> everything = {
+            directory::bounce,   directory::defer,    directory::trace,
+            directory::maildrop, directory::incoming, directory::active,
+            directory::deferred, directory::hold,     directory::flush};
         auto done = repair(*spool_, named_.empty() ? everything : named_, how);
         if (!done)
             log_.fatal(done.error());
         if (done->incomplete)
             log_.fatal("OPERATION INCOMPLETE -- RERUN COMMAND TO FIX THE QUEUE FIRST");
         renamed_ = done->renamed;
-        const bool ids_named = std::any_of(opt_.steps.begin(), opt_.steps.end(), [](const step& s) { return s.id != "ALL"; });
+        const bool ids_named =
+            std::any_of(opt_.steps.begin(), opt_.steps.end(), [](const step& s) { return s.id != "ALL"; });
         if (renamed_ > 0 && ids_named) {
             log_.error("QUEUE FILE NAMES WERE CHANGED TO MATCH INODE NUMBERS");
             log_.fatal("CHECK YOUR QUEUE IDS AND RE-ISSUE THE COMMAND");
@@ -184,7 +188,8 @@ private:
                     log_.fatal(status.error());
                 if (!*status || !queue::is_complete((*status)->st_mode))
                     continue;
-                const found_file file{which, spool_->root_fd(), spool_->relative_path(which, id), id, **status};
+                const found_file file{which, spool_->root_fd(), spool_->relative_path(which, id), id,
+                                      **status};
                 if (apply(action, file, actions::time_stamps::reset))
                     log_.info(id + ": " + done_to(action));
                 return;
@@ -193,11 +198,16 @@ private:
 
     static const char* done_to(char action) {
         switch (action) {
-        case 'd': return "removed";
-        case 'e': return "expired";
-        case 'h': return "placed on hold";
-        case 'H': return "released from hold";
-        default: return "requeued";
+        case 'd':
+            return "removed";
+        case 'e':
+            return "expired";
+        case 'h':
+            return "placed on hold";
+        case 'H':
+            return "released from hold";
+        default:
+            return "requeued";
         }
     }
 
@@ -246,16 +256,25 @@ private:
     bool apply(char action, const found_file& file, actions::time_stamps times) {
         result<bool> done = false;
         switch (action) {
-        case 'd': done = actions_->remove(file); break;
-        case 'e': done = actions_->expire(file); break;
+        case 'd':
+            done = actions_->remove(file);
+            break;
+        case 'e':
+            done = actions_->expire(file);
+            break;
         case 'f':
             done = actions_->expire(file);
             if (done)
                 done = actions_->release(file);
             break;
-        case 'h': done = actions_->hold(file); break;
-        case 'H': done = actions_->release(file); break;
-        default: done = actions_->requeue(file, times);
+        case 'h':
+            done = actions_->hold(file);
+            break;
+        case 'H':
+            done = actions_->release(file);
+            break;
+        default:
+            done = actions_->requeue(file, times);
         }
         if (!done)
             log_.fatal(done.error());
@@ -268,7 +287,9 @@ private:
 
     void report() {
         const auto& tally = actions_->tally();
-        const auto asked = [&](std::string_view actions) { return asked_.find_first_of(actions) != std::string::npos; };
+        const auto asked = [&](std::string_view actions) {
+            return asked_.find_first_of(actions) != std::string::npos;
+        };
         if (asked("r"))
             summary("Requeued", tally.requeued);
         if (asked("d"))

@@ -42,7 +42,8 @@ public:
                 if (std::find(all.begin(), all.end(), log) == all.end())
                     all.push_back(log);
             for (const auto which : all)
-                if (auto done = pass(which, [&](const scan_entry& entry) { return second(which, entry); }); !done)
+                if (auto done = pass(which, [&](const scan_entry& entry) { return second(which, entry); });
+                    !done)
                     return tl::make_unexpected(done.error());
         }
         if (!stopped_)
@@ -124,7 +125,8 @@ private:
         const auto parts = queue::parse_queue_id(file);
         if (!parts)
             return file;
-        const timeval when{static_cast<time_t>(parts->seconds), static_cast<suseconds_t>(parts->microseconds)};
+        const timeval when{static_cast<time_t>(parts->seconds),
+                           static_cast<suseconds_t>(parts->microseconds)};
         const bool long_now = parts->form == queue::id_form::long_id;
         if (long_now && spool_.options().ids == queue::id_form::short_id)
             return queue::make_queue_id(when, inode, queue::id_form::short_id);
@@ -141,7 +143,8 @@ private:
         for (const auto log : logs) {
             const auto source = spool_.relative_path(log, file);
             const auto target = source.substr(0, source.rfind('/') + 1) + marked;
-            if (::renameat(spool_.root_fd(), source.c_str(), spool_.root_fd(), target.c_str()) != 0 && errno != ENOENT)
+            if (::renameat(spool_.root_fd(), source.c_str(), spool_.root_fd(), target.c_str()) != 0 &&
+                errno != ENOENT)
                 return fail_errno("rename " + source);
         }
         return {};
