@@ -112,8 +112,12 @@ public:
             return;
         if (what_ == repair::all && (chown(path.c_str(), 0, gid) != 0 || chmod(path.c_str(), 02555) != 0))
             (void)trouble("set owner and mode of " + path);
-        else if (what_ != repair::all && (info.st_gid != gid || (info.st_mode & 02111U) != 02111U))
-            ctx_.log.warning("not set-gid " + ctx_.cfg[param::setgid_group] + ", or not executable by all: " + path);
+        if (what_ == repair::all)
+            return;
+        if (info.st_gid != gid)
+            ctx_.log.warning("not owned by group " + ctx_.cfg[param::setgid_group] + ": " + path);
+        if ((info.st_mode & 02111U) != 02111U)
+            ctx_.log.warning("not set-gid or not owner+group+world executable: " + path);
     }
 
 private:
