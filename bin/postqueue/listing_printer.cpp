@@ -7,42 +7,6 @@ namespace mta::postqueue {
 
 namespace {
 
-void append_json_string(std::string& out, std::string_view text) {
-    out += '"';
-    for (const char c : text) {
-        switch (c) {
-        case '"':
-        case '\\':
-            out += '\\';
-            out += c;
-            break;
-        case '\b':
-            out += "\\b";
-            break;
-        case '\f':
-            out += "\\f";
-            break;
-        case '\n':
-            out += "\\n";
-            break;
-        case '\r':
-            out += "\\r";
-            break;
-        case '\t':
-            out += "\\t";
-            break;
-        default:
-            if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
-                std::array<char, 8> escape{};
-                std::snprintf(escape.data(), escape.size(), "\\u%04X", static_cast<unsigned>(c));
-                out += escape.data();
-            } else
-                out += c;
-        }
-    }
-    out += '"';
-}
-
 // The first twenty columns of ctime's form, local zone.
 std::string arrival_text(long long arrival) {
     const auto when = static_cast<std::time_t>(arrival);
@@ -93,34 +57,17 @@ void listing_printer::traditional(const queue::listed_message& message) {
 }
 
 void listing_printer::json(const queue::listed_message& message) {
-    std::string out = "{\"queue_name\": ";
-    append_json_string(out, message.queue_name);
-    out += ", \"queue_id\": ";
-    append_json_string(out, message.queue_id);
-    out += ", \"arrival_time\": " + std::to_string(message.arrival);
-    out += ", \"message_size\": " + std::to_string(message.size);
-    out += ", \"forced_expire\": ";
-    out += message.forced_expire ? "true" : "false";
-    out += ", \"sender\": ";
-    append_json_string(out, message.sender);
-    out += ", \"recipients\": [";
-    bool first = true;
-    for (const auto& to : message.recipients) {
-        out += first ? "{\"address\": " : ", {\"address\": ";
-        first = false;
-        append_json_string(out, to.address);
-        if (!to.reason.empty()) {
-            out += ", \"delay_reason\": ";
-            append_json_string(out, to.reason);
-        }
-        out += '}';
-    }
-    out += "]}\n";
+    std::string out;
+    append_json(out, message);
+    out += '\n';
     std::fwrite(out.data(), 1, out.size(), out_);
 }
 
 void listing_printer::print(const queue::listed_message& message) {
-    form_ == layout::json ? json(message) : traditional(message);
+    if (form_ == layout::json)
+        json(message);
+    else if (form_ == layout::traditional)
+        traditional(message);
     ++messages_;
     bytes_ += static_cast<unsigned long long>(message.size);
 }
@@ -128,7 +75,11 @@ void listing_printer::print(const queue::listed_message& message) {
 void listing_printer::finish() {
     if (form_ == layout::json)
         return;
-    if (messages_ == 0)
+    if (form_ == layout::count)
+        std::fprintf(out_, "%lu\n", messages_);
+    else if (form_ == layout::json_count)
+        std::fprintf(out_, "{\"count\": %lu, \"message_size\": %llu}\n", messages_, bytes_);
+    else if (messages_ == 0)
         std::fputs("Mail queue is empty\n", out_);
     else
         std::fprintf(out_, "\n-- %llu Kbytes in %lu Request%s.\n", bytes_ / 1024, messages_,

@@ -11,7 +11,7 @@
 
 namespace mta::postqueue {
 
-enum class layout { traditional, json };
+enum class layout { traditional, json, count, json_count };
 
 class listing_printer {
 public:
@@ -19,7 +19,7 @@ public:
     listing_printer(layout form, queue::id_form ids, std::FILE* out) : form_(form), ids_(ids), out_(out) {}
 
     void print(const queue::listed_message& message);
-    // The summary, or "Mail queue is empty". JSON has neither.
+    // The summary, or "Mail queue is empty". JSON has neither; of the counts it is all.
     void finish();
 
 private:

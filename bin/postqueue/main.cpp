@@ -19,6 +19,12 @@ constexpr const char* help = R"(usage: postqueue [-v] [-c config_dir] -p | -j | 
   -i queue_id      try to deliver one deferred message now
   -s site          try to deliver all mail for a site now
   -c dir           configuration directory
+With -p, -j or -f, only messages like these (alternatives by repetition; * and ? as in file names):
+  --sender A  --recipient A  --domain D  --reason TEXT
+  --older AGE  --newer AGE   90s 15m 2h 3d 1w
+  --size +N | --size -N      larger or smaller than N bytes; k M G
+  --count          their number only
+  --dry-run        with -f: print the queue IDs, ask for nothing
   --help, --version
 )";
 
@@ -56,14 +62,29 @@ int main(int argc, char** argv) try {
                 return 0;
             }
             if (option->value == "json") {
+                if (opt.action == action::list)
+                    opt.action = action::none; // -p --json
                 choose(action::list_json, {});
                 break;
             }
+            if (option->value == "count" || option->value == "dry-run") {
+                (option->value == "count" ? opt.count : opt.dry_run) = true;
+                break;
+            }
+            if (mta::queue::add_criterion(opt.selection, reader, *option, [](const std::string& text) {
+                    mta::config::command_log("postqueue", mta::postqueue::fatal_status).fatal(text);
+                }))
+                break;
             [[fallthrough]];
         default: usage();
         }
     }
-    if (opt.action == action::none || !reader.operands().empty())
+    if (opt.action == action::none && (opt.count || !opt.selection.empty()))
+        opt.action = action::list;
+    const bool listing = opt.action == action::list || opt.action == action::list_json;
+    if (opt.action == action::none || !reader.operands().empty() || (opt.count && !listing) ||
+        (!opt.selection.empty() && !listing && opt.action != action::flush) ||
+        (opt.dry_run && opt.action != action::flush))
         usage();
     return mta::postqueue::run(opt, stdout);
 } catch (const std::exception& trouble) {

@@ -6,6 +6,8 @@
 
 #include <array>
 #include <chrono>
+#include <ctime>
+#include <functional>
 
 #include <mta/config/command_log.hpp>
 #include <mta/config/locate.hpp>
@@ -65,7 +67,7 @@ public:
             flush();
             break;
         case action::flush_id:
-            flush_one();
+            flush_one(opt_.argument);
             break;
         case action::flush_site:
             flush_site();
@@ -105,28 +107,48 @@ private:
         return problem.code == std::errc::no_such_file_or_directory || problem.code == std::errc::connection_refused;
     }
 
-    void list() {
+    void check_list_rights() {
         const uid_t uid = ::getuid();
         const auto owner = uid == 0 ? result<std::optional<user>>(std::nullopt)
                                     : find_user((*cfg_)[param::mail_owner]);
         if (!(owner && *owner && (*owner)->uid == uid))
             check_rights((*cfg_)[param::authorized_mailq_users], "view the mail queue");
+    }
+
+    void list() {
+        check_list_rights();
         const auto ids = (*cfg_)[param::enable_long_queue_ids] ? queue::id_form::long_id : queue::id_form::short_id;
-        listing_printer printer(opt_.action == action::list_json ? layout::json : layout::traditional, ids, out_);
+        const bool json = opt_.action == action::list_json;
+        const auto form = opt_.count ? (json ? layout::json_count : layout::count)
+                                     : (json ? layout::json : layout::traditional);
+        listing_printer printer(form, ids, out_);
+        each_message([&](const queue::listed_message& message) { printer.print(message); });
+        printer.finish();
+    }
+
+    using visitor = std::function<void(const queue::listed_message&)>;
+
+    // The messages that were asked for.
+    void each_message(const visitor& visit) {
+        const auto now = static_cast<long long>(std::time(nullptr));
+        const auto& empty_address = cfg_->text("empty_address_recipient");
+        const visitor selected = [&](const queue::listed_message& message) {
+            if (opt_.selection.empty() || opt_.selection.matches(message, now, empty_address))
+                visit(message);
+        };
         auto fd = connect_local(socket_path("showq"), limit());
         if (fd)
-            list_by_service(fd->get(), printer);
+            list_by_service(fd->get(), selected);
         else {
             const auto why = "Connect to the Postfix showq service: " + fd.error().code.message();
             if (!is_down(fd.error()) || ::geteuid() != 0)
                 log_.fatal("Queue report unavailable - mail system is down (" + why + ')');
             log_.warning("Mail system is down -- accessing queue directly (" + why + ')');
-            list_directly(printer);
+            list_directly(selected);
         }
-        printer.finish();
     }
 
-    void list_by_service(int fd, listing_printer& printer) {
+    void list_by_service(int fd, const visitor& visit) {
         queue::showq_parser parser;
         std::array<char, 65536> chunk{};
         while (!parser.finished()) {
@@ -134,7 +156,7 @@ private:
             if (!message)
                 log_.fatal(message.error());
             if (*message) {
-                printer.print(**message);
+                visit(**message);
                 continue;
             }
             if (parser.finished())
@@ -146,7 +168,7 @@ private:
         }
     }
 
-    void list_directly(listing_printer& printer) {
+    void list_directly(const visitor& visit) {
         auto spool = queue::spool::open(queue::spool_options_from(*cfg_));
         if (!spool)
             log_.fatal(spool.error());
@@ -154,7 +176,7 @@ private:
         options.empty_address = cfg_->text("empty_address_recipient");
         options.warn = [this](std::string_view text) { log_.warning(text); };
         auto listed = queue::list_queue(*spool, options, [&](const queue::listed_message& message) {
-            printer.print(message);
+            visit(message);
             return queue::scan_step::go_on;
         });
         if (!listed)
@@ -183,10 +205,30 @@ private:
 
     void flush() {
         check_rights((*cfg_)[param::authorized_flush_users], "flush the mail queue");
+        if (!opt_.selection.empty() || opt_.dry_run) {
+            flush_selected();
+            return;
+        }
         if (auto sent = trigger("qmgr", "FADI"); !sent)
             log_.fatal("Cannot flush mail queue - mail system is down");
         if (auto sent = trigger("pickup", "W"); !sent)
             log_.fatal("Cannot flush mail queue - mail system is down");
+    }
+
+    // One request a deferred message: others are on their way anyhow.
+    void flush_selected() {
+        check_list_rights();
+        std::vector<std::string> ids; // first the listing, which ends with time, then the requests
+        each_message([&](const queue::listed_message& message) {
+            if (message.queue_name == "deferred")
+                ids.push_back(message.queue_id);
+        });
+        for (const auto& id : ids) {
+            if (opt_.dry_run)
+                std::fprintf(out_, "%s\n", id.c_str());
+            else
+                flush_one(id);
+        }
     }
 
     // One request to the flush service; its status.
@@ -212,13 +254,13 @@ private:
         }
     }
 
-    void flush_one() {
+    void flush_one(const std::string& id) {
         check_rights((*cfg_)[param::authorized_flush_users], "flush the mail queue");
-        if (!queue::is_valid_queue_id(opt_.argument))
-            log_.fatal("Cannot flush queue ID - invalid name: \"" + printable(opt_.argument) + '"');
-        const auto status = ask_flush(attr_writer().put("request", "send_file").put("queue_id", opt_.argument).finish());
+        if (!queue::is_valid_queue_id(id))
+            log_.fatal("Cannot flush queue ID - invalid name: \"" + printable(id) + '"');
+        const auto status = ask_flush(attr_writer().put("request", "send_file").put("queue_id", id).finish());
         if (status != 0)
-            log_.fatal(status == 3 ? "Invalid request: \"" + opt_.argument + '"'
+            log_.fatal(status == 3 ? "Invalid request: \"" + id + '"'
                                    : std::string("Cannot flush mail queue - mail system is down"));
     }
 

@@ -8,6 +8,8 @@
 #include <optional>
 #include <string>
 
+#include <mta/queue/selection.hpp>
+
 namespace mta::postqueue {
 
 enum class action { none, list, list_json, flush, flush_id, flush_site };
@@ -16,6 +18,9 @@ struct options {
     postqueue::action action = action::none;
     std::string argument;                        // of flush_id and flush_site
     std::optional<std::string> config_directory; // -c
+    queue::selection selection;                  // of list, list_json and flush; empty: all
+    bool count = false;                          // list: the number of messages only
+    bool dry_run = false;                        // flush: the queue IDs only
     int verbose = 0;
 };
 

@@ -105,4 +105,36 @@ result<void> actions::remove_lost_logs(directory which) {
     }
 }
 
+const char* done_to(char action) {
+    switch (action) {
+    case 'd':
+        return "removed";
+    case 'e':
+        return "expired";
+    case 'h':
+        return "placed on hold";
+    case 'H':
+        return "released from hold";
+    default:
+        return "requeued";
+    }
+}
+
+const char* action_word(char action) {
+    switch (action) {
+    case 'd':
+        return "delete";
+    case 'e':
+        return "expire";
+    case 'f':
+        return "expire and release";
+    case 'h':
+        return "hold";
+    case 'H':
+        return "release";
+    default:
+        return "requeue";
+    }
+}
+
 } // namespace mta::postsuper

@@ -58,4 +58,9 @@ private:
     counts tally_;
 };
 
+// "removed", "placed on hold" … for the letter of an action, as the lines about single messages have it.
+[[nodiscard]] const char* done_to(char action);
+// "delete", "hold" … for --json.
+[[nodiscard]] const char* action_word(char action);
+
 } // namespace mta::postsuper

@@ -20,6 +20,13 @@ Changes queued messages. id is a queue ID, "-" (IDs on standard input) or ALL.
   -s -S  repair names and hash directories (-S: long names too)
   -p     remove incomplete files older than seven days
 Without an action: -s -p. Queues: hold incoming active deferred maildrop (-s -p: bounce defer trace flush too).
+Only messages like these (alternatives by repetition; * and ? as in file names):
+  --sender A  --recipient A  --domain D  --reason TEXT
+  --older AGE  --newer AGE   90s 15m 2h 3d 1w
+  --size +N | --size -N      larger or smaller than N bytes; k M G
+for example: postsuper -d ALL --sender 'spam@*' --older 1h
+  --dry-run  say what would be done     --count  only how many that are
+  --json     a JSON object for each message
   --help, --version
 )";
 
@@ -58,13 +65,25 @@ int main(int argc, char** argv) try {
                 std::fputs(option->value == "help" ? help : "postsuper (mtad) " MTAD_VERSION "\n", stdout);
                 return 0;
             }
-            [[fallthrough]];
+            if (option->value == "dry-run")
+                opt.dry_run = true;
+            else if (option->value == "count")
+                opt.dry_run = opt.count = true;
+            else if (option->value == "json")
+                opt.json = true;
+            else if (!mta::queue::add_criterion(opt.selection, reader, *option, [](const std::string& text) {
+                         mta::config::command_log("postsuper").fatal(text);
+                     }))
+                usage();
+            break;
         default: usage();
         }
     }
     for (const auto* name : reader.operands())
         opt.queues.emplace_back(name);
-    return mta::postsuper::run(std::move(opt), stdin);
+    if (opt.steps.empty() && (opt.dry_run || opt.json || !opt.selection.empty()))
+        mta::config::command_log("postsuper").fatal("nothing to do: name an action, for example -h ALL");
+    return mta::postsuper::run(std::move(opt), stdin, stdout);
 } catch (const std::exception& trouble) {
     std::fprintf(stderr, "postsuper: fatal: %s\n", trouble.what());
     return 1;

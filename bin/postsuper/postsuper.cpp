@@ -8,12 +8,16 @@
 #include <array>
 #include <csignal>
 #include <cstdlib>
+#include <ctime>
+#include <utility>
 
 #include <mta/config/command_log.hpp>
 #include <mta/config/locate.hpp>
+#include <mta/core/json.hpp>
 #include <mta/core/text.hpp>
 #include <mta/core/users.hpp>
 #include <mta/queue/errc.hpp>
+#include <mta/queue/listing.hpp>
 #include <mta/queue/spool.hpp>
 
 #include "actions.hpp"
@@ -44,7 +48,8 @@ void catch_signals() {
 
 class command {
 public:
-    command(options opt, std::FILE* in) : opt_(std::move(opt)), in_(in), log_("postsuper") {}
+    command(options opt, std::FILE* in, std::FILE* out)
+        : opt_(std::move(opt)), in_(in), out_(out), log_("postsuper") {}
 
     int run() {
         auto where = config::find_directory(opt_.config_directory);
@@ -60,6 +65,9 @@ public:
             log_.fatal(opened.error());
         spool_ = std::move(*opened);
         actions_.emplace(*spool_);
+        listing_.empty_address = cfg->text("empty_address_recipient");
+        listing_.warn = [this](std::string_view text) { log_.warning(text); };
+        now_ = static_cast<long long>(std::time(nullptr));
         choose_queues();
         catch_signals();
         if (opt_.structure || opt_.long_structure || opt_.purge)
@@ -190,31 +198,15 @@ private:
                     continue;
                 const found_file file{which, spool_->root_fd(), spool_->relative_path(which, id), id,
                                       **status};
-                if (apply(action, file, actions::time_stamps::reset))
-                    log_.info(id + ": " + done_to(action));
+                treat(action, file, actions::time_stamps::reset, true);
                 return;
             }
-    }
-
-    static const char* done_to(char action) {
-        switch (action) {
-        case 'd':
-            return "removed";
-        case 'e':
-            return "expired";
-        case 'h':
-            return "placed on hold";
-        case 'H':
-            return "released from hold";
-        default:
-            return "requeued";
-        }
     }
 
     void perform_all(char action) {
         for (const auto which : scope(action))
             perform_all_of(action, which);
-        if (action == 'd')
+        if (action == 'd' && opt_.selection.empty() && !opt_.dry_run)
             remove_logs();
     }
 
@@ -226,10 +218,11 @@ private:
             if (::fstatat(file.directory_fd, file.path.c_str(), &file.status, AT_SYMLINK_NOFOLLOW) != 0)
                 return queue::scan_step::go_on;
             if (!S_ISREG(file.status.st_mode) && !S_ISDIR(file.status.st_mode)) {
-                (void)apply('d', file, actions::time_stamps::keep);
+                if (opt_.selection.empty() && !opt_.dry_run)
+                    (void)apply('d', file, actions::time_stamps::keep);
             } else if (action == 'd' || queue::is_valid_queue_id(file.id)) {
                 if (S_ISREG(file.status.st_mode))
-                    (void)apply(action, file, actions::time_stamps::keep);
+                    treat(action, file, actions::time_stamps::keep, false);
             } else
                 log_.warning("bogus file name: " + std::string(entry.path) + '/' + file.id);
             return queue::scan_step::go_on;
@@ -253,6 +246,47 @@ private:
             log_.fatal(done.error());
     }
 
+    // One message that was met: named, or on the way through a queue.
+    void treat(char action, const found_file& file, actions::time_stamps times, bool named) {
+        if (!selected(file) || !(opt_.dry_run ? applies(action, file) : apply(action, file, times)))
+            return;
+        ++treated_;
+        if (opt_.count)
+            return;
+        if (opt_.json) {
+            std::string line = "{";
+            for (const auto& [name, value] :
+                 {std::pair<const char*, std::string_view>("action", action_word(action)),
+                  {"queue_name", queue::name(file.where)},
+                  {"queue_id", file.id}}) {
+                append_json_name(line, name);
+                append_json_string(line, value);
+            }
+            append_json_name(line, "done");
+            std::fprintf(out_, "%s%s}\n", line.c_str(), opt_.dry_run ? "false" : "true");
+        } else if (opt_.dry_run)
+            std::fprintf(out_, "%s: would be %s\n", file.id.c_str(), done_to(action));
+        else if (named || !opt_.selection.empty())
+            log_.info(file.id + ": " + done_to(action));
+    }
+
+    [[nodiscard]] bool selected(const found_file& file) const {
+        if (opt_.selection.empty())
+            return true;
+        const auto message =
+            queue::list_message(*spool_, listing_, file.where, file.directory_fd, file.path, file.id);
+        return message && opt_.selection.matches(*message, now_, listing_.empty_address);
+    }
+
+    // Whether the action would change anything.
+    [[nodiscard]] static bool applies(char action, const found_file& file) {
+        const auto mode = file.status.st_mode;
+        if (action != 'e' && action != 'f')
+            return true;
+        return (queue::is_complete(mode) && !queue::is_force_expired(mode)) ||
+               (action == 'f' && file.where == directory::hold);
+    }
+
     bool apply(char action, const found_file& file, actions::time_stamps times) {
         result<bool> done = false;
         switch (action) {
@@ -265,7 +299,8 @@ private:
         case 'f':
             done = actions_->expire(file);
             if (done)
-                done = actions_->release(file);
+                if (auto released = actions_->release(file); !released || *released)
+                    done = released;
             break;
         case 'h':
             done = actions_->hold(file);
@@ -286,6 +321,11 @@ private:
     }
 
     void report() {
+        if (opt_.dry_run) {
+            if (opt_.count)
+                std::fprintf(out_, opt_.json ? "{\"count\": %lu}\n" : "%lu\n", treated_);
+            return;
+        }
         const auto& tally = actions_->tally();
         const auto asked = [&](std::string_view actions) {
             return asked_.find_first_of(actions) != std::string::npos;
@@ -308,20 +348,24 @@ private:
 
     options opt_;
     std::FILE* in_;
+    std::FILE* out_;
     config::command_log log_;
     std::optional<queue::spool> spool_;
     std::optional<actions> actions_;
     std::vector<directory> named_; // empty: what is usual for each action
     std::string asked_;
     unsigned long renamed_ = 0;
+    unsigned long treated_ = 0;
+    queue::listing_options listing_;
+    long long now_ = 0;
 };
 
 } // namespace
 
-int run(options opt, std::FILE* in) {
+int run(options opt, std::FILE* in, std::FILE* out) {
     if (opt.steps.empty() && !opt.structure && !opt.long_structure && !opt.purge)
         opt.structure = opt.purge = true;
-    return command(std::move(opt), in).run();
+    return command(std::move(opt), in, out).run();
 }
 
 } // namespace mta::postsuper

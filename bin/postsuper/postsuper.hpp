@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include <mta/queue/selection.hpp>
+
 namespace mta::postsuper {
 
 struct step {
@@ -23,10 +25,14 @@ struct options {
     bool purge = false;          // -p
     int verbose = 0;
     std::optional<std::string> config_directory;
+    queue::selection selection;      // the messages that actions are for; empty: all
+    bool dry_run = false;            // say what would be done
+    bool count = false;              // dry_run, and print only the number
+    bool json = false;               // a JSON object on standard output for each message
     std::vector<std::string> queues; // empty: the defaults of each action
 };
 
-// Returns the exit status. Messages go to standard error and the mail log.
-int run(options opt, std::FILE* in);
+// Returns the exit status. Messages go to standard error and the mail log; out gets --count and --json.
+int run(options opt, std::FILE* in, std::FILE* out);
 
 } // namespace mta::postsuper

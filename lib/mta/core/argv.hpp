@@ -63,6 +63,19 @@ public:
         return option{letter, args_[at_++]};
     }
 
+    // The name of a long word and its value: what follows its "=", else the next word; nullopt when there is none.
+    // Call long_value once, and only for a name that takes a value.
+    [[nodiscard]] static std::string_view long_name(const option& word) noexcept {
+        return word.value.substr(0, word.value.find('='));
+    }
+    [[nodiscard]] std::optional<std::string_view> long_value(const option& word) noexcept {
+        if (const auto equals = word.value.find('='); equals != std::string_view::npos)
+            return word.value.substr(equals + 1);
+        if (at_ >= args_.size())
+            return std::nullopt;
+        return args_[at_++];
+    }
+
     // What follows the options. Valid after next() answered nullopt.
     [[nodiscard]] std::span<const char* const> operands() const noexcept { return args_.subspan(at_); }
 

@@ -33,6 +33,7 @@ enum class errc {
     incomplete,        // the mode says that it is still being written
     bad_log,           // a bounce, defer or trace log that cannot be read
     bad_listing,       // a queue listing that breaks its protocol
+    bad_criterion,     // a selection of messages that cannot be understood
 };
 
 [[nodiscard]] std::error_code make_error_code(errc value) noexcept;

@@ -54,6 +54,8 @@ public:
             return "bad log file";
         case errc::bad_listing:
             return "malformed queue listing";
+        case errc::bad_criterion:
+            return "bad selection";
         }
         return "unknown error";
     }
@@ -74,6 +76,7 @@ bool is_damage(const std::error_code& code) noexcept {
     case errc::incomplete:
     case errc::bad_log:
     case errc::bad_listing:
+    case errc::bad_criterion:
         return false;
     default:
         return true;

@@ -59,6 +59,15 @@ private:
 [[nodiscard]] result<void> list_queue(const spool& where, const listing_options& options,
                                       const std::function<scan_step(const listed_message&)>& visit);
 
+// The same for one file, which lies at path from directory_fd. nullopt: it is no complete message, or not there.
+[[nodiscard]] std::optional<listed_message> list_message(const spool& where, const listing_options& options,
+                                                         directory which, int directory_fd, const std::string& path,
+                                                         std::string_view id);
+
+// Appends the message as one JSON object, the form of postqueue -j: queue_name, queue_id, arrival_time, message_size,
+// forced_expire, sender, recipients (address, delay_reason where there is one).
+void append_json(std::string& out, const listed_message& message);
+
 // What the showq service sends: a greeting, each message, the end.
 [[nodiscard]] std::string showq_greeting();
 [[nodiscard]] std::string showq_message(const listed_message& message);

@@ -9,6 +9,7 @@
 
 #include <mta/address/parts.hpp>
 #include <mta/core/attr.hpp>
+#include <mta/core/json.hpp>
 #include <mta/core/text.hpp>
 #include <mta/queue/errc.hpp>
 #include <mta/queue/listing.hpp>
@@ -38,7 +39,11 @@ public:
         if (!is_valid_queue_id(entry.name) || (entry.type != DT_REG && entry.type != DT_UNKNOWN))
             return std::nullopt;
         const std::string id(entry.name);
-        unique_fd fd(::openat(entry.directory_fd, id.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+        return list(entry.directory_fd, id, id);
+    }
+
+    std::optional<listed_message> list(int directory_fd, const std::string& path, const std::string& id) {
+        unique_fd fd(::openat(directory_fd, path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
         if (!fd) {
             if (errno != ENOENT)
                 warn(id, fail_errno("open").value());
@@ -141,6 +146,38 @@ result<void> list_queue(const spool& where, const listing_options& options,
         if (!*message || visit(**message) == scan_step::stop)
             return {};
     }
+}
+
+std::optional<listed_message> list_message(const spool& where, const listing_options& options, directory which,
+                                           int directory_fd, const std::string& path, std::string_view id) {
+    return detail::message_lister(where, options, which).list(directory_fd, path, std::string(id));
+}
+
+void append_json(std::string& out, const listed_message& message) {
+    const auto text = [&out](std::string_view name, std::string_view value) {
+        append_json_name(out, name);
+        append_json_string(out, value);
+    };
+    const auto plain = [&out](std::string_view name, std::string_view value) {
+        append_json_name(out, name);
+        out += value;
+    };
+    out += '{';
+    text("queue_name", message.queue_name);
+    text("queue_id", message.queue_id);
+    plain("arrival_time", std::to_string(message.arrival));
+    plain("message_size", std::to_string(message.size));
+    plain("forced_expire", message.forced_expire ? "true" : "false");
+    text("sender", message.sender);
+    plain("recipients", "[");
+    for (const auto& to : message.recipients) {
+        out += &to == &message.recipients.front() ? "{" : ", {";
+        text("address", to.address);
+        if (!to.reason.empty())
+            text("delay_reason", to.reason);
+        out += '}';
+    }
+    out += "]}";
 }
 
 std::string showq_greeting() {

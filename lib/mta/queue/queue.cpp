@@ -8,5 +8,6 @@
 #include <mta/queue/record.ipp>
 #include <mta/queue/record_file.ipp>
 #include <mta/queue/scanner.ipp>
+#include <mta/queue/selection.ipp>
 #include <mta/queue/size_record.ipp>
 #include <mta/queue/spool.ipp>
