@@ -121,6 +121,16 @@ template <class Range>
     return 0;
 }
 
+[[nodiscard]] constexpr bool is_utf8(std::string_view text) noexcept {
+    while (!text.empty()) {
+        const auto length = utf8_length(text);
+        if (length == 0)
+            return false;
+        text.remove_prefix(length);
+    }
+    return true;
+}
+
 // text with control bytes and invalid UTF-8 replaced, so that one event stays one harmless log line.
 [[nodiscard]] inline std::string printable(std::string_view text, char mask = '?') {
     std::string out;

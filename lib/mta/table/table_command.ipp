@@ -83,16 +83,6 @@ std::string read_descriptor(int fd) {
     return out;
 }
 
-bool is_utf8(std::string_view text) {
-    while (!text.empty()) {
-        const auto length = utf8_length(text);
-        if (length == 0)
-            return false;
-        text.remove_prefix(length);
-    }
-    return true;
-}
-
 // While a table is written, signals that would end the command wait.
 class signals_held {
 public:
