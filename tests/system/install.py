@@ -13,7 +13,7 @@ SET_GID = ("postdrop", "postqueue")
 
 
 def main(checks):
-    need("meson", "unshare")
+    need("meson", "unshare", "readelf")
     command("sendmail")
     if os.geteuid() != 0:
         raise Skip("owners can only be set by root")
@@ -48,6 +48,11 @@ def main(checks):
         for name in SET_GID:
             check(f"usr/sbin/{name}", 0o2555, 0, 932)
         check("usr/lib/postfix/sbin/mtad", 0o755)
+        for name in ("usr/sbin/postmap", "usr/lib/postfix/sbin/mtad"):
+            header = subprocess.run(["readelf", "-d", os.path.join(root, name)], capture_output=True, text=True,
+                                    timeout=30).stdout
+            checks.ok("RUNPATH" not in header and "RPATH" not in header, f"/{name} looks for modules only where they are installed",
+                      header)
         for name, folders in (("mailq", ("usr/bin", "usr/sbin")), ("newaliases", ("usr/bin", "usr/sbin"))):
             found = [os.path.join(folder, name) for folder in folders if details(os.path.join(folder, name))]
             checks.ok(found and os.path.basename(os.path.realpath(os.path.join(root, found[0]))) == "sendmail",

@@ -17,7 +17,7 @@ TEST_CASE("domain lists", "[table][match_list]") {
     };
     const auto exact = parent_style::exact;
     const auto parents = parent_style::subdomains;
-    const auto names = parent_style::none;
+    const auto names = parent_style::words;
     const auto [why, words, style, name, matches] = GENERATE_COPY(
         row{"the name", {"a.test"}, exact, "A.Test", true}, row{"another", {"a.test"}, exact, "b.test", false},
         row{"a subdomain is another", {"a.test"}, exact, "x.a.test", false},

@@ -71,7 +71,7 @@ result<domain_classes> domain_classes::open(const config::configuration& cfg) {
         return {};
     };
     // Of these only relay_domains may name subdomains by their parent.
-    constexpr auto names = table::parent_style::none;
+    constexpr auto names = table::parent_style::words;
     for (auto [list, name, style] : {std::tuple{&out.local_, "mydestination", names},
                                      {&out.virtual_alias_, "virtual_alias_domains", names},
                                      {&out.virtual_mailbox_, "virtual_mailbox_domains", names},

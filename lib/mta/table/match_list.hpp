@@ -16,8 +16,9 @@
 namespace mta::table {
 
 // How subdomains are named (parent_domain_matches_subdomains): "exact" by ".example.com", "subdomains" by "example.com"
-// itself, "none" not at all. Tables are asked for the parents of a name in the same way.
-enum class parent_style { exact, subdomains, none };
+// itself. Tables are asked for the parents of a name in the same way. words: not at all; a list of whole words only,
+// where ".example.com" and "192.0.2.0/24" stand for nothing but themselves.
+enum class parent_style { exact, subdomains, words };
 
 class match_list {
 public:

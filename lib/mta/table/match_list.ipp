@@ -93,6 +93,10 @@ result<void> match_list::add_plain(std::string_view word, bool negated) {
     entry one;
     one.negated = negated;
     one.text = lower(word);
+    if (style_ == parent_style::words) {
+        entries_.push_back(std::move(one));
+        return {};
+    }
     const auto slash = word.find('/');
     const auto network = parse_address(word.substr(0, slash));
     if (network.family != 0) {
@@ -138,7 +142,7 @@ result<bool> match_list::matches(const entry& one, const std::string& name, std:
                 return fail(found.error().code, title_ + ": " + found.error().text());
             if (*found)
                 return true;
-            if (style_ == parent_style::none || one.table->traits().patterns || key != name)
+            if (style_ == parent_style::words || one.table->traits().patterns || key != name)
                 continue;
             const std::size_t skipped = style_ == parent_style::subdomains ? 1 : 0;
             for (auto dot = name.find('.', 1); dot != std::string::npos; dot = name.find('.', dot + 1)) {

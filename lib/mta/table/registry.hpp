@@ -25,7 +25,7 @@ struct open_options {
 [[nodiscard]] std::vector<std::string> type_names();
 
 enum class known { usable, not_built, unknown };
-[[nodiscard]] known find_type(std::string_view type) noexcept;
+[[nodiscard]] known find_type(std::string_view type);
 
 // "type:name" in two parts; without a colon type is default_type.
 struct spec_parts {

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include <mta/core/text.hpp>
+#include <mta/table/module_table.hpp>
 #include <mta/table/registry.hpp>
 #include <mta/table/types.hpp>
 
@@ -56,8 +57,10 @@ const row* find_row(std::string_view type) noexcept {
 
 } // namespace
 
-known find_type(std::string_view type) noexcept {
+known find_type(std::string_view type) {
     const auto* found = find_row(type);
+    if ((found == nullptr || found->open == nullptr) && has_module(type))
+        return known::usable;
     return found == nullptr ? known::unknown : found->open == nullptr ? known::not_built : known::usable;
 }
 
@@ -66,6 +69,10 @@ std::vector<std::string> type_names() {
     for (const auto& r : rows)
         if (r.open != nullptr)
             out.emplace_back(r.type);
+    for (auto& type : module_types())
+        if (std::ranges::find(out, type) == out.end())
+            out.push_back(std::move(type));
+    std::ranges::sort(out);
     return out;
 }
 
@@ -86,8 +93,7 @@ result<table_ptr> open_table(std::string_view spec, const open_options& options)
     const auto type = spec.substr(0, colon);
     const auto* found = find_row(type);
     if (found == nullptr || found->open == nullptr)
-        return fail(errc::unsupported, "unsupported dictionary type: " + std::string(type) + ". Is the postfix-" +
-                                           std::string(type) + " package installed?");
+        return open_module_table(type, std::string(spec.substr(colon + 1)));
     return found->open(std::string(spec.substr(colon + 1)), options);
 }
 

@@ -15,6 +15,7 @@
 #include <mta/core/file.hpp>
 #include <mta/core/text.hpp>
 #include <mta/table/database_writer.hpp>
+#include <mta/table/environment.hpp>
 #include <mta/table/registry.hpp>
 #include <mta/table/table_command.hpp>
 #include <mta/table/text_source.hpp>
@@ -322,6 +323,7 @@ int run_table_command(std::span<const char* const> words, const command_style& s
     if (!cfg)
         log.fatal(cfg.error());
     log.use(*cfg);
+    set_environment(*cfg, log.log());
     return table_command(style, log, std::move(options), std::move(*cfg)).run(reader.operands());
 }
 

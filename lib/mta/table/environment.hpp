@@ -1,0 +1,19 @@
+// What tables need to know of their process beyond their own name: main.cf, for tables whose parameters stand there and
+// for the proxymap service, and the mail log, for what is no answer ("server X is down, asking Y").
+//
+// Set once by a program after it read main.cf, before it opens tables and starts threads. Without it there are no
+// main.cf parameters and nothing is logged.
+#pragma once
+
+#include <mta/config/configuration.hpp>
+#include <mta/core/log.hpp>
+
+namespace mta::table {
+
+void set_environment(const config::configuration& cfg, const logger& log);
+
+// nullptr when nobody set it.
+[[nodiscard]] const config::configuration* current_configuration() noexcept;
+[[nodiscard]] const logger& current_log();
+
+} // namespace mta::table
