@@ -48,6 +48,7 @@ def main(checks):
         for name in SET_GID:
             check(f"usr/sbin/{name}", 0o2555, 0, 932)
         check("usr/lib/postfix/sbin/mtad", 0o755)
+        check("usr/lib/postfix/modules/table_sqlite.so", 0o755)
         for name in ("usr/sbin/postmap", "usr/lib/postfix/sbin/mtad"):
             header = subprocess.run(["readelf", "-d", os.path.join(root, name)], capture_output=True, text=True,
                                     timeout=30).stdout
