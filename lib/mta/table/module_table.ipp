@@ -1,9 +1,12 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <link.h>
+#include <signal.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <memory>
+#include <optional>
 
 #include <mta/core/text.hpp>
 #include <mta/table/environment.hpp>
@@ -80,6 +83,33 @@ mta::error error_of(int outcome, const collector& reason, const std::string& oth
             printable(reason.bytes.empty() ? otherwise : reason.bytes)};
 }
 
+// Client libraries write to sockets that their servers closed: that must not end the program. Only this thread's signal
+// is held back, and only one that came in between is taken away.
+class broken_pipes_ignored {
+public:
+    broken_pipes_ignored() {
+        sigset_t pending;
+        sigemptyset(&pipe_);
+        sigaddset(&pipe_, SIGPIPE);
+        ::sigpending(&pending);
+        was_pending_ = sigismember(&pending, SIGPIPE) == 1;
+        ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+    }
+    ~broken_pipes_ignored() {
+        const timespec now{0, 0};
+        while (!was_pending_ && ::sigtimedwait(&pipe_, nullptr, &now) < 0 && errno == EINTR)
+            continue;
+        ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    }
+    broken_pipes_ignored(const broken_pipes_ignored&) = delete;
+    broken_pipes_ignored& operator=(const broken_pipes_ignored&) = delete;
+
+private:
+    sigset_t pipe_{};
+    sigset_t before_{};
+    bool was_pending_ = false;
+};
+
 // What one table of a module asks of us.
 struct table_host {
     std::string label;
@@ -120,11 +150,13 @@ public:
     module_table(const module_table&) = delete;
     module_table& operator=(const module_table&) = delete;
     ~module_table() override {
+        const broken_pipes_ignored held;
         if (handle_ != nullptr)
             module_->close(handle_);
     }
 
     result<void> open(const std::string& own_name) {
+        const broken_pipes_ignored held;
         collector reason;
         const auto sink = reason.sink();
         const int outcome = module_->open(&host_->functions, own_name.c_str(), &handle_, &sink);
@@ -142,6 +174,9 @@ public:
             return std::nullopt;
         collector answer;
         const auto sink = answer.sink();
+        std::optional<broken_pipes_ignored> held;
+        if (traits().may_block)
+            held.emplace();
         const int outcome = module_->lookup(handle_, key.data(), key.size(), &sink);
         if (outcome == MTAD_TABLE_ABSENT)
             return std::nullopt;
