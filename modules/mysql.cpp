@@ -64,10 +64,10 @@ bool is_broken(unsigned number) {
 class mysql_table final : public lookup_table {
 public:
     mysql_table(std::string name, const std::vector<std::string>& hosts, mysql_options_set options, sql_query query,
-                pool_times times, const client_log& log)
+                pool_options pool, const client_log& log)
         : lookup_table(std::move(name), {.may_block = true}), options_(std::move(options)), query_(std::move(query)),
           log_(log), servers_(hosts, [this](const server_address& to) { return connect(to); },
-                              [this](const std::string& why) { log_.warning(why); }, times) {}
+                              [this](const std::string& why) { log_.warning(why); }, pool) {}
 
     result<std::optional<std::string>> lookup(std::string_view key) override {
         // Without a server it is clear already for some keys that they are not in the table.
@@ -231,7 +231,7 @@ result<table_ptr> open_mysql(const client_settings& settings, const client_log& 
     options.tls_verify = read.yes_no("tls_verify_cert", false);
     options.require_result_set = read.yes_no("require_result_set", true);
     options.timeout = static_cast<unsigned>(read.number("timeout", 20, 1, 3600));
-    const auto times = read.times();
+    const auto pool = read.pool();
     const auto hosts = read.hosts("localhost");
     if (!read.trouble().empty())
         return fail(errc::malformed, read.trouble());
@@ -239,7 +239,7 @@ result<table_ptr> open_mysql(const client_settings& settings, const client_log& 
     if (!query)
         return tl::make_unexpected(query.error());
     return table_ptr(std::make_unique<mysql_table>("mysql:" + settings.name(), hosts, std::move(options),
-                                                   std::move(*query), times, log));
+                                                   std::move(*query), pool, log));
 }
 
 } // namespace

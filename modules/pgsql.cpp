@@ -62,10 +62,10 @@ void quote(PGconn* to, std::string& out, std::string_view bytes, sql_context con
 class pgsql_table final : public lookup_table {
 public:
     pgsql_table(std::string name, const std::vector<std::string>& hosts, pgsql_options options, sql_query query,
-                pool_times times, const client_log& log)
+                pool_options pool, const client_log& log)
         : lookup_table(std::move(name), {.may_block = true}), options_(std::move(options)), query_(std::move(query)),
           log_(log), servers_(hosts, [this](const server_address& to) { return connect(to); },
-                              [this](const std::string& why) { log_.warning(why); }, times) {}
+                              [this](const std::string& why) { log_.warning(why); }, pool) {}
 
     result<std::optional<std::string>> lookup(std::string_view key) override {
         if (!query_.expand(key, [](std::string&, std::string_view, sql_context) {}))
@@ -220,7 +220,7 @@ result<table_ptr> open_pgsql(const client_settings& settings, const client_log& 
     options.database = read.text("dbname");
     options.encoding = read.text("encoding", "UTF8", 1);
     options.timeout = std::chrono::seconds(read.number("timeout", 20, 1, 3600));
-    const auto times = read.times();
+    const auto pool = read.pool();
     const auto hosts = read.hosts("localhost");
     if (!read.trouble().empty())
         return fail(errc::malformed, read.trouble());
@@ -228,7 +228,7 @@ result<table_ptr> open_pgsql(const client_settings& settings, const client_log& 
     if (!query)
         return tl::make_unexpected(query.error());
     return table_ptr(std::make_unique<pgsql_table>("pgsql:" + settings.name(), hosts, std::move(options),
-                                                   std::move(*query), times, log));
+                                                   std::move(*query), pool, log));
 }
 
 } // namespace

@@ -160,3 +160,34 @@ class Memcached(Database):
         with socket.create_connection(("127.0.0.1", self.port), 5) as link:
             link.sendall(text)
             return link.recv(65536)
+
+
+class OpenLdap(Database):
+    """Suffix dc=test, cn=admin,dc=test with password "s3cret", by ldap:// on a port and by ldapi:// on a socket. Anonymous
+    users may read all but below ou=closed."""
+
+    SCHEMA = "".join(
+        f"attributetype ( 1.3.6.1.4.1.4203.666.1.{number} NAME '{name}' EQUALITY caseIgnoreMatch "
+        f"SUBSTR caseIgnoreSubstringsMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )\n"
+        for number, name in ((200, "mailacceptinggeneralid"), (201, "maildrop"), (202, "memberurl"))) + (
+        "objectclass ( 1.3.6.1.4.1.4203.666.1.100 NAME 'mailthing' SUP top STRUCTURAL MUST cn "
+        "MAY ( mail $ mailacceptinggeneralid $ maildrop $ memberurl $ member $ description $ userPassword ) )\n")
+
+    def __init__(self, parent, name="openldap", ldif="", tls="", **more):
+        super().__init__(parent, name, **more)
+        self.socket = os.path.join(self.directory, "s")
+        os.makedirs(os.path.join(self.directory, "data"), exist_ok=True)
+        if self.account:
+            os.chown(os.path.join(self.directory, "data"), self.account["user"], self.account["group"])
+        with open(os.path.join(self.directory, "slapd.conf"), "w") as file:
+            file.write("include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\n"
+                       f"include /etc/ldap/schema/inetorgperson.schema\n{self.SCHEMA}\n"
+                       f"modulepath /usr/lib/ldap\nmoduleload back_mdb\npidfile {self.directory}/pid\nsizelimit 500\n{tls}"
+                       "authz-policy none\naccess to dn.subtree=\"ou=closed,dc=test\" by users read by anonymous auth\n"
+                       "access to * by * read\ndatabase mdb\nmaxsize 16777216\nsuffix dc=test\nrootdn cn=admin,dc=test\n"
+                       f"rootpw s3cret\ndirectory {self.directory}/data\ndbnosync\n")
+        self.run("slapadd", "-q", "-f", os.path.join(self.directory, "slapd.conf"), data=ldif.encode())
+
+    def command(self):
+        return ["slapd", "-d", "0", "-f", os.path.join(self.directory, "slapd.conf"), "-h",
+                f"ldap://127.0.0.1:{self.port}/ ldapi://{self.socket.replace('/', '%2F')}/"]

@@ -20,8 +20,8 @@ struct answer_format {
     query_template format;
     long long limit = 0; // 0: none
 
-    // Parameters result_format and expansion_limit.
-    [[nodiscard]] static result<answer_format> read(const client_settings& settings);
+    // Parameters result_format and expansion_limit. older: what result_format was called once.
+    [[nodiscard]] static result<answer_format> read(const client_settings& settings, const std::string& older = {});
 };
 
 class answer_builder {

@@ -2,8 +2,9 @@
 
 namespace mta::table {
 
-result<answer_format> answer_format::read(const client_settings& settings) {
-    auto text = settings.text("result_format", "%s", 1);
+result<answer_format> answer_format::read(const client_settings& settings, const std::string& older) {
+    const bool by_older_name = !older.empty() && !settings.has("result_format") && settings.has(older);
+    auto text = settings.text(by_older_name ? older : "result_format", "%s", 1);
     if (!text)
         return tl::make_unexpected(text.error());
     auto format = query_template::parse(*text, "result", settings.name());

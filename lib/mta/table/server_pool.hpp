@@ -1,6 +1,6 @@
 // The servers of one table (parameter hosts): which to ask next, which to leave alone for a while.
 //
-// Servers are asked in random order; those behind a Unix socket before those behind a network, those with an open
+// Servers are asked in random order (or as they were written); those behind a Unix socket before those behind a network, those with an open
 // connection before those without. One that failed is left alone for a time that doubles from one second up to
 // retry_interval, so that a server that was restarted is back at once and a dead one costs little. When every server
 // is being left alone there is no answer now: try again later.
@@ -43,9 +43,12 @@ enum class attempt {
     hung,    // nor would another one to that server be
 };
 
-struct pool_times {
+enum class server_order { random, as_written };
+
+struct pool_options {
     std::chrono::milliseconds idle{60'000};  // an open connection is closed after this long without use
     std::chrono::milliseconds retry{60'000}; // the longest that a failed server is left alone
+    server_order order = server_order::random;
 };
 
 // Connection needs: nothing; it is closed by its destructor.
@@ -56,9 +59,9 @@ public:
     using open_function = std::function<result<std::unique_ptr<Connection>>(const server_address&)>;
     using warn_function = std::function<void(const std::string&)>;
 
-    server_pool(const std::vector<std::string>& hosts, open_function open, warn_function warn, pool_times times,
+    server_pool(const std::vector<std::string>& hosts, open_function open, warn_function warn, pool_options options,
                 std::function<clock::time_point()> now = clock::now)
-        : open_(std::move(open)), warn_(std::move(warn)), times_(times), now_(std::move(now)),
+        : open_(std::move(open)), warn_(std::move(warn)), options_(options), now_(std::move(now)),
           random_(std::random_device{}()) {
         for (const auto& host : hosts)
             servers_.push_back({server_address::parse(host), nullptr, {}, {}, 0});
@@ -117,12 +120,13 @@ private:
         const auto now = now_();
         std::vector<server*> out;
         for (auto& one : servers_) {
-            if (one.connection && now - one.used > times_.idle)
+            if (one.connection && now - one.used > options_.idle)
                 one.connection.reset();
             if (now >= one.resting_until)
                 out.push_back(&one);
         }
-        std::shuffle(out.begin(), out.end(), random_);
+        if (options_.order == server_order::random)
+            std::shuffle(out.begin(), out.end(), random_);
         std::stable_sort(out.begin(), out.end(), [](const server* a, const server* b) { return rank(*a) < rank(*b); });
         return out;
     }
@@ -130,7 +134,7 @@ private:
         return (one.connection ? 0 : 2) + (one.address.what == server_address::kind::local ? 0 : 1);
     }
     void rest(server& one, const std::string& why) {
-        const auto pause = std::min<std::chrono::milliseconds>(times_.retry,
+        const auto pause = std::min<std::chrono::milliseconds>(options_.retry,
                                                                std::chrono::seconds(1LL << std::min(one.failures, 20)));
         ++one.failures;
         one.resting_until = now_() + pause;
@@ -140,7 +144,7 @@ private:
     std::vector<server> servers_;
     open_function open_;
     warn_function warn_;
-    pool_times times_;
+    pool_options options_;
     std::function<clock::time_point()> now_;
     std::minstd_rand random_;
 };

@@ -25,17 +25,18 @@ public:
     }
     bool yes_no(const std::string& parameter, bool otherwise) { return keep(settings_.yes_no(parameter, otherwise)); }
 
-    // Parameter hosts, words between blanks and commas.
-    std::vector<std::string> hosts(std::string_view otherwise) {
-        auto words = split_copy(text("hosts"), white_space_and_comma);
-        if (words.empty())
-            words.emplace_back(otherwise);
-        return words;
+    // Words between blanks and commas.
+    std::vector<std::string> words(const std::string& parameter, std::string_view otherwise) {
+        return split_copy(text(parameter, otherwise), white_space_and_comma);
+    }
+    std::vector<std::string> hosts(const std::string& otherwise) {
+        auto out = words("hosts", {});
+        return out.empty() ? std::vector{otherwise} : out;
     }
 
     // Parameters idle_interval and retry_interval, in seconds.
-    pool_times times() {
-        pool_times out;
+    pool_options pool() {
+        pool_options out;
         out.idle = std::chrono::seconds(number("idle_interval", 60, 1));
         out.retry = std::chrono::seconds(number("retry_interval", 60, 1));
         return out;
