@@ -196,7 +196,10 @@ def deliveries(server):
             for line in ("", "HELO c.test", "MAIL FROM:<a@b.test>", f"RCPT TO:<{recipient}>", "DATA", "Subject: x\r\n\r\nx\r\n.", "QUIT"):
                 if line:
                     client.sendall(line.encode() + b"\r\n")
-                stream.readline()
+                if line.startswith("RCPT") and stream.readline().startswith(b"5"):
+                    break
+                if not line.startswith("RCPT"):
+                    stream.readline()
     server.wait_empty()
     return sorted(re.sub(r" delays?=[^ ]+", "", found)
                   for found in re.findall(r" (to=<.*)", server.log()) if "status=" in found)
