@@ -30,7 +30,7 @@ enum class origin {
     smtp,    // from the network: the engine writes the client attributes and "Received: from …"
     local,   // pickup: "Received: by HOST (Postfix, from userid N)"
     notice,  // bounces and other mail of our own: "Received: by HOST (Postfix)"
-    foreign, // a client of public/cleanup, or a forward: the client's own records; "Received: by HOST (Postfix)"
+    foreign, // a client of public/cleanup, or a forward: the client's own records and its own "Received:"
 };
 
 enum class rewrite_context { local, remote };

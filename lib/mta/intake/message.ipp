@@ -208,8 +208,10 @@ void intake_message::engine::start_content() {
                                               .when = when});
     } else if (request.origin == origin::local) {
         received = message::received_by_pickup(with.myhostname, with.mail_name, request.uid, writer.id(), when);
-    } else {
+    } else if (request.origin == origin::notice) {
         received = message::received_internal(with.myhostname, with.mail_name, writer.id(), when);
+    } else {
+        return; // a client of the cleanup service brings its own
     }
     put_header(received);
     ++hops;
