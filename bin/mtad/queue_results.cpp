@@ -20,7 +20,7 @@ constexpr int crashes_tolerated = 3; // of workers that had the same message in 
 queue::log_entry make_entry(const queue::recipient& to, const delivery::recipient_result& one) {
     queue::log_entry entry;
     std::string storage;
-    entry.recipient = address::quoted_view(to.address, storage);
+    entry.recipient = address::quoted_view(one.final_address.empty() ? to.address : one.final_address, storage);
     if (!to.original.empty() && to.original != to.address)
         entry.original_recipient = address::quoted_view(to.original, storage);
     entry.offset = to.offset;

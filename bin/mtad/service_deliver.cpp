@@ -70,7 +70,7 @@ public:
         for (const auto& to : about_.recipients) {
             const auto status = delivery::defer("4.3.0", reason);
             log(to, {to.address, status});
-            add(to, status, "");
+            add(to, status, "", "");
         }
         return std::move(out_);
     }
@@ -85,9 +85,8 @@ private:
             log(to, event);
         if (done.status.delivered() && !about_.probe)
             if (auto marked = file.mark_done(to.offset); !marked)
-                out_.warnings.push_back(about_.queue_id +
-                                        ": cannot mark recipient: " + marked.error().text());
-        add(to, done.status, done.action);
+                out_.warnings.push_back(about_.queue_id + ": cannot mark recipient: " + marked.error().text());
+        add(to, done.status, done.action, done.address);
     }
 
     void log(const delivery::recipient_ref& to, const delivery::delivery_event& event) {
@@ -96,20 +95,22 @@ private:
         times.active = about_.active;
         times.handed = handed_;
         times.done = delivery::now_timeval();
-        const auto& original = to.original.empty() ? to.address : to.original;
+        const auto& original = !event.original ? event.address : to.original.empty() ? to.address : to.original;
         out_.lines.push_back(delivery::status_line(
             about_.queue_id, event.address, original, through_.where.service,
             delivery::format_delays(times, through_.decimals), event.status.dsn,
             delivery::status_word(event.status.outcome, about_.probe), event.status.reason));
     }
 
-    void add(const delivery::recipient_ref& to, const delivery::status& status, const std::string& action) {
+    void add(const delivery::recipient_ref& to, const delivery::status& status, const std::string& action,
+             const std::string& final_address) {
         delivery::recipient_result one;
         one.offset = to.offset;
         one.outcome = status.outcome;
         one.dsn = status.dsn;
         one.reason = status.reason;
         one.relay = through_.where.service;
+        one.final_address = final_address;
         one.diag_type = status.diag_type;
         one.diag_text = status.diag_text;
         one.action = status.delivered() ? action : "";

@@ -29,7 +29,9 @@ public:
         if (request.operation == helper_operation::read) {
             reads.push_back(std::to_string(who.uid) + " " + request.path);
             if (refused.contains(request.path))
-                return {defer("4.2.0", request.path + ": group or other writable"), true, {}};
+                return {bounce("5.2.0", "file " + request.path + " is world writable"), true, {}};
+            if (failing.contains(request.path))
+                return {defer("4.2.0", "cannot read it now"), true, {}};
             const auto it = files.find(request.path);
             return {sent("read"), it != files.end(), it != files.end() ? it->second : ""};
         }
@@ -164,7 +166,7 @@ TEST_CASE("aliases expand, nest and are delivered once an address", "[delivery][
     f.aliases = {{"two", "joe, jane"}, {"chain", "two, JOE, jim"}, {"joe", "joe, far@example.net"}};
     const auto done = f.deliver("Chain+Foo@example.com", "chain");
     CHECK(summary(done) == "joe@example.com 2.0.0 delivered to mailbox; jane@example.com 2.0.0 delivered to mailbox; "
-                           "jim@example.com 2.0.0 delivered to mailbox; joe@example.com 2.0.0 forwarded as NEW1");
+                           "jim@example.com 2.0.0 delivered to mailbox; Chain+Foo@example.com 2.0.0 forwarded as NEW1");
     CHECK(f.port.writes.size() == 3);
     CHECK(f.port.writes[0].ends_with("<sender@example.org> chain Chain+Foo@example.com"));
     REQUIRE(f.forwarded.size() == 1);
@@ -265,12 +267,19 @@ TEST_CASE("an :include: file is read as its owner and its addresses forwarded", 
     CHECK(summary(f.deliver("gone@example.com")) == "gone@example.com 5.3.5 mail system configuration error");
     CHECK(summary(f.deliver("rel@example.com")) == "rel@example.com 5.3.5 mail system configuration error");
     f.port.files[path] = ":include:" + path + "\n";
+    CHECK(f.deliver("inc@example.com").status.reason == "delivered to nobody: no destination is left");
+    f.port.files[path] = ":include:" + path + "2, jane\n";
+    REQUIRE(replace_file(path + "2", "", 0644));
+    f.port.files[path + "2"] = "jim\n";
+    CHECK(f.deliver("inc@example.com").status.delivered());
+    CHECK(recipients(f.forwarded.back()) == "jim@example.com jane@example.com");
+    f.port.failing.insert(path);
     CHECK(f.deliver("inc@example.com").status.outcome == outcome::deferred);
     f.port.refused.insert(path);
-    CHECK(f.deliver("inc@example.com").status.outcome == outcome::deferred);
+    CHECK(summary(f.deliver("inc@example.com")) == "inc@example.com 5.3.5 mail system configuration error");
 }
 
-TEST_CASE(".forward files with addresses are followed, others never ignored", "[delivery][local][forward]") {
+TEST_CASE(".forward files are followed when nobody else can have written them", "[delivery][local][forward]") {
     fixture f;
     const std::string path = "/home/joe/.forward";
     SECTION("elsewhere") {
@@ -294,10 +303,27 @@ TEST_CASE(".forward files with addresses are followed, others never ignored", "[
         CHECK(done.status.outcome == outcome::deferred);
         CHECK(f.port.writes.empty());
     }
-    SECTION("unsafe") {
+    SECTION("a file") {
+        f.port.files[path] = "/home/joe/all";
+        CHECK(summary(f.deliver("joe@example.com")) == "joe@example.com 2.0.0 delivered to file: /home/joe/all");
+        CHECK(f.port.writes.at(0).starts_with(std::to_string(f.users["joe"].uid) + " /home/joe/all "));
+    }
+    SECTION("in everybody's hands") {
         f.port.refused.insert(path);
+        const auto done = f.deliver("joe@example.com");
+        CHECK(summary(done) == "joe@example.com 2.0.0 delivered to mailbox");
+        CHECK(done.warnings == std::vector<std::string>{"file " + path + " is world writable"});
+    }
+    SECTION("that cannot be read now") {
+        f.port.failing.insert(path);
         CHECK(f.deliver("joe@example.com").status.outcome == outcome::deferred);
         CHECK(f.port.writes.empty());
+    }
+    SECTION("by way of an alias") {
+        f.aliases = {{"list", "joe"}};
+        f.port.files[path] = "far@example.net";
+        CHECK(summary(f.deliver("list@example.com")) == "list@example.com 2.0.0 forwarded as NEW1");
+        CHECK(f.forwarded.at(0).delivered_to == "list@example.com");
     }
     SECTION("of the extension") {
         f.port.files[path + "+x"] = "jim";

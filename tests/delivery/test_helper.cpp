@@ -90,8 +90,8 @@ TEST_CASE("a user's file is read when it is his alone", "[delivery][helper][C6]"
         const std::string kind = GENERATE(values<std::string>({"writable", "fifo", "directory", "large", "nul", "dangling"}));
         CAPTURE(kind);
         if (kind == "writable") {
-            REQUIRE(replace_file(path, "x", 0664));
-            REQUIRE(::chmod(path.c_str(), 0664) == 0);
+            REQUIRE(replace_file(path, "x", 0646));
+            REQUIRE(::chmod(path.c_str(), 0646) == 0);
         } else if (kind == "fifo") {
             REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
         } else if (kind == "directory") {
@@ -104,7 +104,8 @@ TEST_CASE("a user's file is read when it is his alone", "[delivery][helper][C6]"
             REQUIRE(::symlink("/nonexistent", path.c_str()) == 0);
         }
         const auto answer = perform(request, -1);
-        CHECK(answer.status.outcome == outcome::deferred);
+        // What waiting may mend is deferred; no file to be trusted is told apart.
+        CHECK(answer.status.outcome == (kind == "large" || kind == "nul" ? outcome::deferred : outcome::bounced));
         CHECK(answer.found);
         CHECK(answer.text.empty());
     }

@@ -40,13 +40,14 @@ struct helper_request {
     helper_operation operation = helper_operation::deliver;
     mailbox_job job;  // deliver
     std::string path; // read
+    bool follow_link = false; // read: the file may be reached through a symbolic link
 
     [[nodiscard]] std::string encode() const;
     [[nodiscard]] static result<helper_request> parse(std::string_view bytes);
 };
 
 struct helper_answer {
-    delivery::status status; // delivered: done, or read; else why not
+    delivery::status status; // delivered: done, or read; bounced: no file to be trusted; else why not
     bool found = false;      // read: the file exists
     std::string text;        // read: its content
 

@@ -1,6 +1,8 @@
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 
 #include <mta/core/attr.hpp>
@@ -81,31 +83,39 @@ result<mailbox_job> job_from(const attr_list& list) {
 }
 
 helper_answer refused(std::string why) { return {defer("4.2.0", std::move(why)), true, {}}; }
+helper_answer not_trusted(std::string why) { return {bounce("5.2.0", std::move(why)), true, {}}; }
 
-// A file that decides where mail goes must be under its owner's control alone.
-helper_answer read_user_file(const std::string& path) {
-    auto file = open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    if (!file) {
-        const auto why = file.error().text();
-        struct stat hidden {};
-        // A directory that its own user may not search hides nothing of his; a file that he may not read does.
-        if (::lstat(path.c_str(), &hidden) != 0 && (errno == ENOENT || errno == ENOTDIR || errno == EACCES))
-            return {sent("absent"), false, {}};
-        return refused(why);
-    }
+helper_answer not_opened(const std::string& path, int reason) {
+    const auto why = std::generic_category().message(reason);
+    struct stat hidden {};
+    // A directory that its own user may not search hides nothing of his; a file that he may not read does.
+    if (::lstat(path.c_str(), &hidden) != 0 && (errno == ENOENT || errno == ENOTDIR || errno == EACCES))
+        return {sent("absent"), false, {}};
+    if (reason == ELOOP || reason == ENXIO || S_ISLNK(hidden.st_mode))
+        return not_trusted("file " + path + " is not a regular file");
+    if (reason == EACCES)
+        return not_trusted("cannot open file " + path + ": " + why);
+    return refused("cannot open file " + path + ": " + why);
+}
+
+// A file that decides where mail goes must not be in everybody's hands.
+helper_answer read_user_file(const std::string& path, bool follow_link) {
+    const unique_fd file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | (follow_link ? 0 : O_NOFOLLOW)));
+    if (!file)
+        return not_opened(path, errno);
     struct stat found {};
-    if (::fstat(file->get(), &found) != 0)
+    if (::fstat(file.get(), &found) != 0)
         return refused("stat " + path);
     if (!S_ISREG(found.st_mode))
-        return refused(path + ": not a regular file");
-    if ((found.st_mode & 0022U) != 0)
-        return refused(path + ": group or other writable");
+        return not_trusted("file " + path + " is not a regular file");
+    if ((found.st_mode & S_IWOTH) != 0)
+        return not_trusted("file " + path + " is world writable");
     if (found.st_uid != ::geteuid() && found.st_uid != 0)
-        return refused(path + ": owned by another user");
+        return not_trusted("file " + path + " has bad owner uid " + std::to_string(found.st_uid));
     std::string text(user_file_limit + 1, '\0');
     std::size_t used = 0;
     while (used < text.size()) {
-        const auto got = ::read(file->get(), text.data() + used, text.size() - used);
+        const auto got = ::read(file.get(), text.data() + used, text.size() - used);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
@@ -148,7 +158,7 @@ result<helper_user> parse_spawn_request(std::string_view bytes) {
 std::string helper_request::encode() const {
     attr_writer out;
     if (operation == helper_operation::read)
-        return out.put("operation", "read").put("path", path).finish();
+        return out.put("operation", "read").put("path", path).put("follow_link", follow_link ? 1 : 0).finish();
     out.put("operation", "deliver").put("style", job.style == mailbox_style::mbox ? 0 : 1);
     out.put("path", job.path).put("hostname", job.hostname).put("sender", job.sender);
     out.put("original", job.original).put("delivered_to", job.delivered_to);
@@ -169,6 +179,7 @@ result<helper_request> helper_request::parse(std::string_view bytes) {
     if (operation == "read") {
         out.operation = helper_operation::read;
         out.path = list->get("path");
+        out.follow_link = list->get("follow_link") == "1";
         if (out.path.empty() || out.path.front() != '/')
             return bad_request("path");
         return out;
@@ -206,7 +217,7 @@ result<helper_answer> helper_answer::parse(std::string_view bytes) {
 
 helper_answer perform(const helper_request& request, int queue_file) {
     if (request.operation == helper_operation::read)
-        return read_user_file(request.path);
+        return read_user_file(request.path, request.follow_link);
     return {deliver_to_mailbox(request.job, queue_file), false, {}};
 }
 

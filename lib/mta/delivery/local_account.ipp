@@ -18,7 +18,7 @@ void local_delivery::account(const path& way, const std::string& name, const mta
     const auto who = possible ? lookups_.account(name) : result<std::optional<user>>(std::nullopt);
     if (!who) {
         warn("account lookup of \"" + name + "\": " + who.error().text());
-        event(way.address, defer("4.3.0", "user lookup error"));
+        event(way, defer("4.3.0", "user lookup error"));
         return;
     }
     if (!*who)
@@ -26,10 +26,10 @@ void local_delivery::account(const path& way, const std::string& name, const mta
     names.home = (*who)->home;
     names.shell = (*who)->shell;
     if (!settings_.not_supported.empty()) {
-        event(way.address, defer("4.3.5", settings_.not_supported + " is not supported by this version"));
+        event(way, defer("4.3.5", settings_.not_supported + " is not supported by this version"));
         return;
     }
-    if (!plain && dot_forward(way, **who, names))
+    if (!plain && !iequals(way.user, name) && dot_forward(way, **who, names))
         return;
     mailbox(way, **who);
 }
@@ -46,39 +46,23 @@ bool local_delivery::dot_forward(const path& way, const user& who, const forward
         if (name.front() != '/')
             continue;
         const auto read = port_.perform_as({who.uid, who.gid}, request, -1);
-        if (!read.found && read.status.delivered())
-            continue;
-        if (!read.status.delivered()) {
-            event(way.address, defer(read.status.dsn, "cannot read " + name + ": " + read.status.reason));
+        if (read.status.outcome == outcome::deferred) {
+            event(way, defer(read.status.dsn, "cannot read " + name + ": " + read.status.reason));
             return true;
         }
+        if (!read.status.delivered())
+            warn(read.status.reason); // and on, as if it were not there
+        if (!read.status.delivered() || !read.found)
+            continue;
         const auto list = parse_destination_file(read.text);
         if (list.empty())
             return false;
-        for (const auto& one : list)
-            if (one.kind != destination_kind::address) {
-                event(way.address, defer("4.3.5", "only addresses are supported in " + name + " by this version"));
-                return true;
-            }
         path next = way;
         next.source = expansion_source::forward;
-        next.delivered_to = way.address;
-        next.forwards = false;
-        for (const auto& one : list) {
-            auto to = lookups_.resolve(way.sender, one.value.starts_with('\\') ? one.value.substr(1) : one.value);
-            if (!to) {
-                event(way.address, defer("4.3.0", "address resolver failure"));
-                continue;
-            }
-            const auto local = mta::address::split_address(to->address).local;
-            // The user's own name among the addresses keeps a copy.
-            if (to->here && iequals(local, who.name)) {
-                if (!seen("\\" + to->address))
-                    mailbox(way, who);
-            } else {
-                add_forward(next, std::move(to->address));
-            }
-        }
+        next.rights = {who.uid, who.gid};
+        next.user = who.name;
+        next.forwards = true;
+        destinations(next, list);
         return true;
     }
     return false;
@@ -109,7 +93,7 @@ spool_access mailbox_user(const std::string& spool, const user& who) {
 
 void local_delivery::mailbox(const path& way, const user& who) {
     if (who.uid == 0) {
-        event(way.address, defer("4.2.0", "mail is never delivered as root: make \"" + who.name +
+        event(way, defer("4.2.0", "mail is never delivered as root: make \"" + who.name +
                                               "\" an alias of another account"));
         return;
     }
@@ -134,12 +118,12 @@ void local_delivery::mailbox(const path& way, const user& who) {
         warn("only root may write in " + spool + ": create the mailbox of each user in advance, or let its group write");
     if (!done.delivered() && job.style == mailbox_style::mbox)
         done.reason = "cannot update mailbox " + job.path + " for user " + who.name + ". " + done.reason;
-    event(way.address, std::move(done));
+    event(way, std::move(done));
 }
 
 void local_delivery::unknown(const path& way, const std::string& name, const forward_names& names) {
     if (!settings_.unknown_user_transport.empty()) {
-        event(way.address, defer("4.3.5", settings_.unknown_user_transport + " is not supported by this version"));
+        event(way, defer("4.3.5", settings_.unknown_user_transport + " is not supported by this version"));
         return;
     }
     if (!settings_.luser_relay.empty()) {
@@ -151,7 +135,7 @@ void local_delivery::unknown(const path& way, const std::string& name, const for
         }
         auto to = lookups_.resolve(way.sender, list.front().value);
         if (!to) {
-            event(way.address, defer("4.3.0", "address resolver failure"));
+            event(way, defer("4.3.0", "address resolver failure"));
             return;
         }
         const auto where = mta::address::split_address(to->address);
@@ -169,7 +153,7 @@ void local_delivery::unknown(const path& way, const std::string& name, const for
             return;
         }
     }
-    event(way.address, bounce("5.1.1", "unknown user: \"" + printable(name) + "\""));
+    event(way, bounce("5.1.1", "unknown user: \"" + printable(name) + "\""));
 }
 
 } // namespace mta::delivery

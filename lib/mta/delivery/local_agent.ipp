@@ -18,6 +18,7 @@ agent_result local_delivery::run() {
     way.address = to_.address;
     way.sender = from_.sender;
     way.delivered_to = to_.address;
+    way.rights = settings_.default_user;
     if (!loops) {
         event(to_.address, defer("4.3.0", "cannot read the message: " + loops.error().text()));
     } else {
@@ -25,16 +26,18 @@ agent_result local_delivery::run() {
         address(way, to_.address, false);
         send_forwards();
     }
-    if (out_.events.empty()) // every destination had been served before, by this same message
-        event(to_.address, sent("delivered to nobody: all destinations are duplicates"));
-    out_.status = out_.events.front().status;
+    if (out_.events.empty()) // an empty list, or every destination was served before by this same message
+        event(to_.address, sent("delivered to nobody: no destination is left"));
+    const auto* told = &out_.events.front();
     for (const auto& one : out_.events) {
-        const auto& worst = out_.status.outcome;
+        const auto worst = told->status.outcome;
         const auto how = one.status.outcome;
         if ((how == outcome::deferred && worst != outcome::deferred) ||
             (how == outcome::bounced && worst == outcome::delivered))
-            out_.status = one.status;
+            told = &one;
     }
+    out_.status = told->status;
+    out_.address = told->address == to_.address ? "" : told->address;
     if (out_.action.empty())
         out_.action = "delivered";
     return std::move(out_);
@@ -69,6 +72,8 @@ void local_delivery::address(const path& way, std::string_view wanted, bool plai
             return;
     }
     const std::string name(parts.user);
+    if (way.forwards && !iequals(way.user, name))
+        return add_forward(way, std::string(wanted));
     account(way, name, parts, whole.domain, plain);
 }
 
@@ -82,15 +87,17 @@ bool local_delivery::one_alias(const path& way, const std::string& name) {
     const auto value = lookups_.alias(name);
     if (!value) {
         warn("alias lookup of \"" + name + "\": " + value.error().text());
-        event(way.address, defer("4.3.0", "alias database unavailable"));
+        event(way, defer("4.3.0", "alias database unavailable"));
         return true;
     }
     if (!*value)
         return false;
-    if (std::ranges::find(way.aliases, name) != way.aliases.end() || way.aliases.size() >= most_nested) {
-        warn("alias database loop for " + way.aliases.back());
-        event(way.via.empty() ? way.address : way.via,
-              bounce("5.4.6", "alias database loop for " + way.aliases.back()));
+    const auto before = std::ranges::find(way.aliases, name);
+    if (before != way.aliases.end() || way.aliases.size() >= most_nested) {
+        // Named is the alias that leaves the circle's entrance.
+        const auto& culprit = before != way.aliases.end() && before + 1 != way.aliases.end() ? before[1] : way.aliases.back();
+        warn("alias database loop for " + culprit);
+        event(lookups_.qualify(culprit), bounce("5.4.6", "alias database loop for " + culprit));
         return true;
     }
     const auto list = parse_destinations(**value);
@@ -102,8 +109,9 @@ bool local_delivery::one_alias(const path& way, const std::string& name) {
     path next = way;
     next.aliases.push_back(name);
     next.source = expansion_source::alias;
+    next.rights = settings_.default_user;
     if (!find_owner(next, name)) {
-        event(way.address, defer("4.3.0", "alias database unavailable"));
+        event(way, defer("4.3.0", "alias database unavailable"));
         return true;
     }
     destinations(next, list);
@@ -127,17 +135,20 @@ bool local_delivery::find_owner(path& way, const std::string& name) {
         }
         way.sender = sender.find('@') == std::string::npos ? lookups_.qualify(sender) : sender;
         way.owned = way.forwards = true;
-    } else if (settings_.reset_owner) {
-        way.sender = from_.sender;
-        way.owned = way.forwards = false;
+    } else if (settings_.reset_owner && way.owned && way.user.empty()) {
+        way.forwards = false; // the list is its own again, though the sender stays
     }
     return true;
 }
 
 void local_delivery::destinations(const path& way, const std::vector<destination>& list) {
+    // Before anybody is served, since what is deferred is tried again as a whole.
+    for (const auto& one : list)
+        if (one.kind == destination_kind::command && allowed(settings_.commands_allowed, way.source))
+            return command(way);
     for (const auto& one : list) {
         if (++destinations_ > most_destinations) {
-            event(way.address, defer("4.3.0", "too many destinations in one alias expansion"));
+            event(way, defer("4.3.0", "too many destinations in one alias expansion"));
             return;
         }
         expand(way, one);
@@ -162,18 +173,18 @@ void local_delivery::expand_address(const path& way, const destination& one) {
     auto to = lookups_.resolve(way.sender, plain ? one.value.substr(1) : one.value);
     if (!to) {
         warn("resolve \"" + one.value + "\": " + to.error().text());
-        event(way.address, defer("4.3.0", "address resolver failure"));
+        event(way, defer("4.3.0", "address resolver failure"));
         return;
     }
     if (to->malformed)
-        return event(way.address, bounce("5.1.3", "bad recipient address syntax: " + one.value));
-    if (!to->here || way.forwards)
+        return event(way, bounce("5.1.3", "bad recipient address syntax: " + one.value));
+    if (!to->here)
         return add_forward(way, std::move(to->address));
     // "joe: joe, other" means joe's account the second time: that is another destination than the alias.
     const auto local = mta::address::split_address(to->address).local;
     const auto user =
         mta::address::split_extension(local, settings_.recipient_delimiter, settings_.owner_request_special).user;
-    const bool account = plain || (!way.aliases.empty() && (iequals(way.aliases.back(), local) ||
+    const bool account = plain || iequals(way.user, user) || (!way.aliases.empty() && (iequals(way.aliases.back(), local) ||
                                                             iequals(way.aliases.back(), user)));
     if (seen((account ? "\\" : "") + to->address))
         return;
@@ -185,12 +196,12 @@ void local_delivery::expand_address(const path& way, const destination& one) {
 
 void local_delivery::add_forward(const path& way, std::string address) {
     const auto same = [&](const pending_forward& one) {
-        return one.sender == way.sender && one.delivered_to == way.delivered_to && one.address == way.address;
+        return one.sender == way.sender && one.delivered_to == way.delivered_to;
     };
     auto batch = std::ranges::find_if(forwards_, same);
     if (batch == forwards_.end())
         batch = forwards_.insert(forwards_.end(),
-                                 pending_forward{way.delivered_to, way.sender, way.address, way.owned, {}});
+                                 pending_forward{way.delivered_to, way.sender, to_.address, way.owned, {}});
     if (!seen("@forward " + way.sender + " " + address))
         batch->recipients.push_back(std::move(address));
 }

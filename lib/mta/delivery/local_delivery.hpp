@@ -4,6 +4,7 @@
 // lists (local_targets.ipp), accounts with their .forward files and mailboxes (local_account.ipp).
 #pragma once
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <string_view>
@@ -15,6 +16,11 @@
 #include <mta/delivery/local_agent.hpp>
 
 namespace mta::delivery {
+
+// Whether a kind of list may name files, or commands.
+inline bool allowed(const std::vector<expansion_source>& kinds, expansion_source from) {
+    return std::find(kinds.begin(), kinds.end(), from) != kinds.end();
+}
 
 // One recipient's way: the alias chain it came through, what was delivered so far, what waits to be forwarded.
 class local_delivery {
@@ -34,11 +40,14 @@ private:
         std::string sender;
         std::string delivered_to;
         expansion_source source = expansion_source::alias;
-        bool owned = false;   // an owner- alias replaced the sender
-        bool forwards = false; // addresses become a new message even when they are local
+        helper_user rights;    // who files and further lists are written and read as
+        std::string user;      // whose .forward this is: his own name in it means his mailbox
+        bool owned = false;    // an owner- alias replaced the sender
+        bool forwards = false; // accounts become recipients of a new message even when they are local
     };
 
     void event(const std::string& address, status what) { out_.events.push_back({address, std::move(what)}); }
+    void event(const path& way, status what) { out_.events.push_back({way.address, std::move(what), !way.owned}); }
     void warn(std::string text) { out_.warnings.push_back(std::move(text)); }
     void refuse_configuration(const std::string& address, bool permanent = false);
 
@@ -52,6 +61,7 @@ private:
     void expand_address(const path& way, const destination& one);
     void file(const path& way, const std::string& name);
     void command(const path& way);
+    void refuse_include(const path& way, const std::string& name, const status& why);
     void include(const path& way, const std::string& name);
     void account(const path& way, const std::string& name, const address::local_parts& parts, std::string_view domain,
                  bool plain);

@@ -70,6 +70,7 @@ struct recipient_result {
     std::string relay;     // who took or refused it, as the log says; empty when nobody was asked
     std::string diag_type; // "smtp", "x-unix", or empty
     std::string diag_text;
+    std::string final_address; // the one that failed, when the recipient's was expanded on the way; or empty
     std::string mta_type; // "dns" or empty
     std::string mta_name;
 };

@@ -146,6 +146,7 @@ bool store_field(response& to, std::string_view name, std::string_view text) {
         {"reason", &recipient_result::reason},     {"diag_type", &recipient_result::diag_type},
         {"diag_text", &recipient_result::diag_text}, {"mta_type", &recipient_result::mta_type},
         {"mta_mname", &recipient_result::mta_name}, {"relay", &recipient_result::relay},
+        {"final_address", &recipient_result::final_address},
     };
     for (const auto& r : rows)
         if (r.name == name)
@@ -210,6 +211,7 @@ std::string response::encode() const {
         put_if(out, "mta_type", one.mta_type);
         put_if(out, "mta_mname", one.mta_name);
         put_if(out, "relay", one.relay);
+        put_if(out, "final_address", one.final_address);
     }
     return out.finish();
 }
