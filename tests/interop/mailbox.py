@@ -5,7 +5,6 @@ Only what must differ is taken out before comparing (support/mailbox_runs.py). I
 with their reason and checked to be exactly that."""
 import fcntl
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -16,7 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import accounts
 import messages
 from checks import run, wait_until
-from mailbox_runs import MAILDIR_NAME, log_lines, neutral, settled, submit, tree, warnings
+from mailbox_runs import MAILDIR_NAME, log_lines, neutral, report, settled, submit, tree, warnings
 from mtad import Mtad
 from reference import Reference
 
@@ -311,14 +310,6 @@ def main(checks):
     for whose, found in (("the reference's", their_names), ("our", our_names)):
         checks.ok(found and all(MAILDIR_NAME.fullmatch(one) for one in found), f"{whose} Maildir names have the known form", found[:3])
     checks.note(f"{equal} of {2 * (len(listed) - len(DIFFERENT)) + 2} comparisons equal")
-
-
-def report(bounce):
-    """What a bounce says of its recipient, to people and to programs. The sentences around it are each system's own."""
-    text = " ".join(bounce.split())
-    told = re.search(r"(<[^<>]*@[^<>]*>(?: \(.*?\))?: .*?) --<boundary>", text)
-    fields = re.search(r"(Original-Recipient: .*?) --<boundary>", text)
-    return (told.group(1) if told else text, fields.group(1) if fields else text)
 
 
 def difference(theirs, ours):

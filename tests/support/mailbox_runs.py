@@ -92,6 +92,14 @@ def warnings(server, services=("local", "virtual")):
     return out
 
 
+def report(bounce):
+    """What a bounce says of its recipient, to people and to programs. The sentences around it are each system's own."""
+    text = " ".join(bounce.split())
+    told = re.search(r"(<[^<>]*@[^<>]*>(?: \(.*?\))?: .*?) --<boundary>", text)
+    fields = re.search(r"(Original-Recipient: .*?) --<boundary>", text)
+    return (told.group(1) if told else text, fields.group(1) if fields else text)
+
+
 def submit(server, message, *recipients, sender="sender@example.test", options=()):
     """Hands the message to sendmail; returns its queue ID once it is known. Raises when it was not taken."""
     before = set(queued(server))
