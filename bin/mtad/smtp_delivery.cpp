@@ -325,6 +325,12 @@ awaitable<void> smtp_delivery::send_content(smtp_connection& connection) {
         session.on_local_error("4.3.0", "local data error while talking to " + connection.target.name());
         co_return;
     }
+    // The last look: once the end of data is sent, whatever is read is the answer to it.
+    if (stream.readable_now()) {
+        const bool alive = co_await read_reply(connection, limit);
+        if (!alive || session.wants() != client_need::content)
+            co_return;
+    }
     session.content_end(out, encoder);
     content_sent_ = true;
     const auto written = co_await stream.write(out, limit);

@@ -75,8 +75,49 @@ LONG = {
 }
 
 
+def all_at_once(*replies):
+    """Says everything before it was asked anything, and then listens."""
+    def serve(peer):
+        peer.sendall(b"".join(reply + b"\r\n" for reply in replies))
+        while peer.recv(65536):
+            pass
+    return serve
+
+
+
+OK = (b"250 x",) * 3
+PIPELINING = b"250-x\r\n250 PIPELINING"
+ODD = {
+    "rcptrefusedtwice": talk({"RCPT": b"550 5.1.1 x\r\n550 5.1.1 y"}),
+    "closing": talk({"RCPT": b"250 x\r\n421 4.3.2 y"}),
+    "greetingodd": talk({"220": b"450 4.1.1 x"}),
+    "control": talk({"RCPT": b"451 4.0.0 a\x1b]0;x\x07\x7f"}),
+}
+# A server out of step has said nothing about the message: it is kept, where the reference believes what it reads and
+# sends, or returns, the message by it.
+OUT_OF_STEP = {
+    "early": all_at_once(b"220 x ESMTP", *OK, b"354 x", b"250 x", b"221 x"),
+    "earlyrefusal": all_at_once(b"220 x ESMTP", *OK, b"550 5.1.1 no", b"550 5.1.1 no"),
+    "earlysuccess": all_at_once(b"220 x ESMTP", *OK, b"250 x", b"250 x"),
+    "greetingtwice": talk({"220": b"220 x ESMTP\r\n220 y"}),
+    "greetingthree": talk({"220": b"354 x"}),
+    "hellothree": talk({"EHLO": b"354 x", "HELO": b"354 x"}),
+    "rcpttwice": talk({"RCPT": b"250 x\r\n250 y"}),
+    "pipelined": talk({"EHLO": PIPELINING, "RCPT": b"250 x\r\n250 y"}),
+    "datatwice": talk({"DATA": b"354 x\r\n250 early ok"}),
+    "datarefused": talk({"DATA": b"354 x\r\n550 5.6.0 early no"}),
+    "pipelineddata": talk({"EHLO": PIPELINING, "DATA": b"354 x\r\n550 5.6.0 early no"}),
+    "mailodd": talk({"MAIL": b"354 x"}),
+    "rcptodd": talk({"RCPT": b"150 x"}),
+    "dataodd": talk({"DATA": b"250 x"}),
+    "dotodd": talk({".": b"354 x"}),
+    "garbage": talk({"MAIL": b"what?"}),
+    "garbagelater": talk({"RCPT": b"250-x\r\nwhat?"}),
+}
+
+
 def scenarios():
-    return {name: talk({"RCPT": reply}) for name, reply in LONG.items()}
+    return {**{name: talk({"RCPT": reply}) for name, reply in LONG.items()}, **ODD, **OUT_OF_STEP}
 
 
 def parameters(ports):
@@ -136,9 +177,13 @@ def main(checks):
     theirs = behaviour(Reference(parameters(ports)), ports)
     ours = behaviour(Mtad(parameters(ports)), ports)
     same = 0
-    for name in ports:
+    compared = [name for name in ports if name not in OUT_OF_STEP]
+    for name in compared:
         same += checks.equal(short(ours[name]), short(theirs[name]), f"{name}: as the reference")
-    checks.note(f"{same}/{len(ports)} scenarios are equal")
+    for name in OUT_OF_STEP:
+        checks.ok(all("dsn=4.5.0, status=deferred" in line for line in ours[name][0] if line.startswith("ID: to=")),
+                  f"{name}: out of step, and kept", short(ours[name]))
+    checks.note(f"{same}/{len(compared)} scenarios are equal")
 
 
 if __name__ == "__main__":

@@ -186,7 +186,7 @@ TEST_CASE("each refusal at each stage has its outcome and its words", "[smtp][cl
             "host mx.example[192.0.2.1] said: 451 later (in reply to DATA command)"},
         row{"DATA 5xx", {g, e, k, k, "554 5.5.1 no\r\n"}, hard, "5.5.1",
             "host mx.example[192.0.2.1] said: 554 5.5.1 no (in reply to DATA command)"},
-        row{"DATA answered 250", {g, e, k, k, k}, hard, "5.5.0",
+        row{"DATA answered 250", {g, e, k, k, k}, soft, "4.5.0",
             "Protocol error: host mx.example[192.0.2.1] said: 250 ok (in reply to DATA command)"},
         row{"DATA lost", {g, e, k, k, "DROP"}, soft, "4.4.2",
             "lost connection with mx.example[192.0.2.1] while sending DATA command"},
@@ -385,4 +385,34 @@ TEST_CASE("a probe asks about recipients and sends no message", "[smtp][client]"
     CHECK(p.session.results()[0].reason == "250 2.1.5 Ok");
     CHECK((p.session.results()[1].verdict == client_verdict::hard && p.session.results()[1].dsn == "5.1.1"));
     CHECK((p.session.results()[2].verdict == client_verdict::soft && p.session.results()[2].dsn == "4.2.0"));
+}
+
+TEST_CASE("replies that come before their commands are believed by nobody", "[smtp][client]") {
+    const std::string g = "220 mx ESMTP\r\n", k = "250 ok\r\n", no = "550 5.1.1 no\r\n", go = "354 go\r\n";
+    const auto replies = GENERATE_COPY(as<std::vector<std::string>>(),
+                                       std::vector<std::string>{g + k + k + k + go + k},
+                                       std::vector<std::string>{g + k + k + no + no},
+                                       // cut anywhere: the rest of a reply that began too early is too early
+                                       std::vector<std::string>{g + "25", "0 ok\r\n", k, k, go, k},
+                                       std::vector<std::string>{g, plain_ehlo + no, k, k, go, k},
+                                       std::vector<std::string>{g, plain_ehlo, k, k + k + go, k},
+                                       std::vector<std::string>{g, plain_ehlo, k, k, k, go + k},
+                                       std::vector<std::string>{g, plain_ehlo, k, k, k, go + no});
+    play p;
+    p.session.begin(message(2));
+    p.run(replies);
+    REQUIRE(p.session.results().size() == 2);
+    for (const auto& result : p.session.results()) {
+        CHECK(result.verdict == client_verdict::soft);
+        CHECK(result.dsn == "4.5.0");
+    }
+    CHECK_FALSE(p.session.reusable());
+}
+
+TEST_CASE("a server may close with 421 before it is asked again", "[smtp][client]") {
+    play p;
+    p.session.begin(message());
+    p.run({"220 mx ESMTP\r\n", plain_ehlo, "250 ok\r\n421 4.3.2 closing\r\n"});
+    CHECK(p.session.results()[0].verdict == client_verdict::soft);
+    CHECK(p.session.results()[0].dsn == "4.3.2");
 }

@@ -120,7 +120,7 @@ CASES = {
               [("4.5.0", "deferred", f"host {PEER} said: 451 4.5.0 wait (in reply to DATA command)")]),
     "data5": ({"DATA": b"554 no\r\n"}, 1, [("5.0.0", "bounced", f"host {PEER} said: 554 no (in reply to DATA command)")]),
     "data2": ({"DATA": b"250 sure\r\n"}, 1,
-              [("5.5.0", "bounced", f"Protocol error: host {PEER} said: 250 sure (in reply to DATA command)")]),
+              [("4.5.0", "deferred", f"Protocol error: host {PEER} said: 250 sure (in reply to DATA command)")]),
     "datadrop": ({"DATA": DROP}, 1, [("4.4.2", "deferred", f"lost connection with {PEER} while sending DATA command")]),
     "dot4": ({".": b"452 4.3.1 space\r\n"}, 1,
              [("4.3.1", "deferred", f"host {PEER} said: 452 4.3.1 space (in reply to end of DATA command)")]),

@@ -73,8 +73,9 @@ client_result client_session::judge(const reply& answer, std::string_view comman
     client_result made;
     made.reply = reply_words(answer);
     const auto code = answer.enhanced();
-    // Only the end of data can be answered with success, and RCPT when nothing else is asked; a 2xx to DATA itself is a
-    // server out of step.
+    // Only the end of data can be answered with success, and RCPT when nothing else is asked; a 2xx to DATA itself, or
+    // a 3xx to anything else, is a server out of step. It has refused nothing, so the mail is kept for later, where the
+    // reference returns it.
     if (answer.success() && (command_name == end_of_data || transaction_.probe)) {
         made.verdict = client_verdict::sent;
         made.dsn = code ? code->text() : "2.0.0";
@@ -82,9 +83,9 @@ client_result client_session::judge(const reply& answer, std::string_view comman
         return made;
     }
     const bool refusal = answer.temporary() || answer.permanent();
-    made.verdict = answer.temporary() ? client_verdict::soft : client_verdict::hard;
-    made.dsn = !refusal ? "5.5.0" : code ? code->text() : std::to_string(answer.category()) + ".0.0";
-    made.reason = (refusal ? "host " : "Protocol error: host ") + options_.peer + " said: " + made.reply +
+    made.verdict = answer.permanent() ? client_verdict::hard : client_verdict::soft;
+    made.dsn = !refusal ? "4.5.0" : code ? code->text() : std::to_string(answer.category()) + ".0.0";
+    made.reason = (answer.success() ? "Protocol error: host " : "host ") + options_.peer + " said: " + made.reply +
                   " (in reply to " + std::string(command_name) + ")";
     return made;
 }
@@ -104,14 +105,13 @@ void client_session::settle_pending(const reply& answer, std::string_view comman
 void client_session::fail_site(const reply& answer, bool soften) {
     const bool refusal = answer.temporary() || answer.permanent();
     failure_.failed = failure_.site = true;
-    failure_.hard = !answer.temporary() && !soften;
+    failure_.hard = answer.permanent() && !soften;
     failure_.reply = reply_words(answer);
     const auto code = answer.enhanced();
-    failure_.dsn = !refusal ? "5.5.0" : code ? code->text() : std::to_string(answer.category()) + ".0.0";
+    failure_.dsn = !refusal ? "4.5.0" : code ? code->text() : std::to_string(answer.category()) + ".0.0";
     if (soften)
         failure_.dsn.front() = '4';
-    failure_.reason =
-        (refusal ? "host " : "Protocol error: host ") + options_.peer + " refused to talk to me: " + failure_.reply;
+    failure_.reason = "host " + options_.peer + " refused to talk to me: " + failure_.reply;
     for (auto& one : results_)
         one = {failure_.hard ? client_verdict::hard : client_verdict::soft, failure_.dsn, failure_.reason,
                failure_.reply};

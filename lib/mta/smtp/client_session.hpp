@@ -107,6 +107,8 @@ public:
     [[nodiscard]] const client_failure& failure() const noexcept { return failure_; }
     // Whether begin() may be called again: the session is whole, in step and idle.
     [[nodiscard]] bool reusable() const noexcept;
+    // How many whole replies were read: while it stays the same, one reply is being waited for.
+    [[nodiscard]] std::size_t replies() const noexcept { return replies_; }
     // After the handshake: it worked.
     [[nodiscard]] bool established() const noexcept { return established_; }
     [[nodiscard]] int transactions() const noexcept { return transactions_; }
@@ -185,6 +187,8 @@ private:
     bool mail_failed_ = false;
     bool data_go_ = false;
     bool in_step_ = true;
+    bool early_ = false; // the reply at hand began before its command was sent
+    std::size_t replies_ = 0;
     bool quitting_ = false;
 };
 

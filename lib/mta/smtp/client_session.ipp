@@ -92,6 +92,8 @@ void client_session::on_bytes(std::string_view bytes) {
                 close();
             return;
         }
+        // What comes while its command has not even been sent answers nothing, however well it fits.
+        early_ = early_ || has_output();
         auto whole = reader_.feed(bytes);
         if (!whole) {
             protocol_trouble(reader_.offending());
@@ -100,6 +102,12 @@ void client_session::on_bytes(std::string_view bytes) {
         if (!*whole)
             return;
         warn_when_cut(**whole);
+        ++replies_;
+        // A server may say 421 at any time (RFC 5321 3.8).
+        if (std::exchange(early_, false) && (*whole)->code != 421) {
+            protocol_trouble(reply_words(**whole));
+            return;
+        }
         on_reply(**whole);
     }
 }
