@@ -57,7 +57,7 @@ public:
         const bool stale = about_.stale(delivery::now_timeval());
         for (const auto& to : about_.recipients) {
             if (stale && queue::is_done(file->fd(), to.offset))
-                add(to, delivery::sent("delivered before"), "");
+                add(to, delivery::sent("delivered before"), "", "");
             else
                 deliver(*file, *readable, to);
         }
