@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <memory>
 #include <mutex>
 
 #include <mta/core/attr.hpp>
@@ -11,57 +15,105 @@
 namespace mta::daemon {
 namespace {
 
-constexpr std::chrono::milliseconds client_limit{300000}; // one wait for a client
-constexpr std::size_t longest_record = 65536;
-constexpr std::size_t context_count = 4; // clients served at once; each has tables of its own
+using clock = std::chrono::steady_clock;
 
-// Contexts are opened before privileges are dropped and lent to one conversation at a time.
+constexpr std::chrono::milliseconds first_limit{60000}; // until a client has begun
+constexpr std::chrono::milliseconds wait_limit{300000}; // one wait for a client
+constexpr std::chrono::hours whole_limit{1};            // one conversation
+constexpr std::size_t longest_record = 65536;
+constexpr std::size_t context_count = 4;  // messages taken in at once; each has tables of its own
+constexpr std::size_t client_count = 64;  // clients listened to at once
+
+// Contexts are opened before privileges are dropped and lent to one message at a time.
 class context_stock {
 public:
-    void add(intake::intake_context one) { free_.push_back(std::move(one)); }
-    // As many threads serve as there are contexts.
-    [[nodiscard]] intake::intake_context take() {
-        const std::scoped_lock guard(mutex_);
+    // A context on loan; it goes back by itself, whatever happens to the message.
+    class loan {
+    public:
+        loan(context_stock& stock, std::unique_ptr<intake::intake_context> one) noexcept
+            : stock_(&stock), one_(std::move(one)) {}
+        loan(loan&& other) noexcept = default;
+        loan& operator=(loan&&) = delete;
+        ~loan() {
+            if (one_)
+                stock_->give_back(std::move(one_));
+        }
+        [[nodiscard]] intake::intake_context& operator*() const noexcept { return *one_; }
+
+    private:
+        context_stock* stock_;
+        std::unique_ptr<intake::intake_context> one_;
+    };
+
+    void add(intake::intake_context one) {
+        free_.push_back(std::make_unique<intake::intake_context>(std::move(one)));
+    }
+    // Waits for a free one; errc::timeout when until comes first.
+    [[nodiscard]] result<loan> take(clock::time_point until) {
+        std::unique_lock guard(mutex_);
+        if (!freed_.wait_until(guard, until, [this] { return !free_.empty(); }))
+            return fail(errc::timeout, "all contexts are busy");
         auto one = std::move(free_.back());
         free_.pop_back();
-        return one;
-    }
-    void give_back(intake::intake_context one) {
-        const std::scoped_lock guard(mutex_);
-        free_.push_back(std::move(one));
+        return loan(*this, std::move(one));
     }
 
 private:
+    // Does not allocate: the place that the context came from is still there.
+    void give_back(std::unique_ptr<intake::intake_context> one) noexcept {
+        {
+            const std::scoped_lock guard(mutex_);
+            free_.push_back(std::move(one));
+        }
+        freed_.notify_one();
+    }
+
     std::mutex mutex_;
-    std::vector<intake::intake_context> free_;
+    std::condition_variable freed_;
+    std::vector<std::unique_ptr<intake::intake_context>> free_;
 };
 
-// One client's conversation, blocking.
+// One client's conversation, blocking. The client hears its queue ID at once and may then take its time: only one
+// that has begun to speak gets a context.
 class conversation {
 public:
-    conversation(int client, intake::intake_context& context) : client_(client), context_(context) {}
+    conversation(int client, const queue::spool& where, context_stock& stock, logger log)
+        : client_(client), where_(where), stock_(stock), log_(std::move(log)) {}
 
     // The queue ID when the client was told that the message is safe.
     result<std::string> run() {
-        auto begun = intake::intake_message::reserve(context_);
-        if (!begun)
-            return tl::make_unexpected(begun.error());
-        message_.emplace(std::move(*begun));
-        const auto id = message_->queue_id();
+        auto file = queue::queue_file_writer::create(where_, queue::directory::incoming);
+        if (!file)
+            return tl::make_unexpected(file.error());
+        const auto id = file->id();
         if (auto greeted = say(attr_writer().put("protocol", "cleanup_protocol").put("queue_id", id)); !greeted)
             return tl::make_unexpected(greeted.error());
         if (auto flags = read_flags(); !flags)
             return tl::make_unexpected(flags.error());
+        auto context = stock_.take(clock::now() + wait_limit);
+        if (!context)
+            return tl::make_unexpected(context.error());
+        (**context).use_log(log_);
+        message_.emplace(intake::intake_message::begin_in(**context, std::move(*file)));
+        auto done = take_message(id);
+        message_.reset(); // before the context goes back
+        return done;
+    }
+
+private:
+    result<std::string> take_message(const std::string& id) {
         if (auto taken = take_records(); !taken)
             return tl::make_unexpected(taken.error());
         return conclude(id);
     }
-
-private:
-    result<void> say(attr_writer& list) { return send_all(client_, list.finish(), client_limit); }
+    result<void> say(attr_writer& list) { return send_all(client_, list.finish(), wait_limit); }
     result<void> more() {
         char chunk[16384];
-        auto got = receive_some(client_, chunk, sizeof chunk, client_limit);
+        auto limit = message_ ? wait_limit : first_limit;
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end_ - clock::now());
+        if (left <= std::chrono::milliseconds::zero())
+            return fail(errc::timeout, "client takes too long");
+        auto got = receive_some(client_, chunk, sizeof chunk, std::min(limit, left));
         if (!got)
             return tl::make_unexpected(got.error());
         if (*got == 0)
@@ -201,7 +253,10 @@ private:
     }
 
     int client_;
-    intake::intake_context& context_;
+    const queue::spool& where_;
+    context_stock& stock_;
+    logger log_;
+    const clock::time_point end_ = clock::now() + whole_limit;
     std::optional<intake::intake_message> message_;
     intake::intake_request request_;
     intake::intake_recipient next_;
@@ -216,16 +271,13 @@ boost::asio::awaitable<void> serve_one(worker& owner, net::stream peer, std::sha
                                        std::function<void(const std::string&)> arrived, logger log) {
     const auto busy = owner.busy();
     auto client = std::make_shared<unique_fd>(peer.release());
-    auto job = [client, stock, log]() -> result<std::string> {
-        auto context = stock->take();
-        context.use_log(log);
-        result<std::string> id = conversation(client->get(), context).run();
+    auto job = [client, stock, log, &spool = owner.spool()]() -> result<std::string> {
+        auto id = conversation(client->get(), spool, *stock, log).run();
         if (!id) {
             // The client may still be listening: a refusal, not silence.
             (void)send_all(client->get(), attr_writer().put("status", 2).put("reason", "").finish(),
                            std::chrono::milliseconds(1000));
         }
-        stock->give_back(std::move(context));
         return id;
     };
     auto id = co_await threads->run(std::move(job));
@@ -246,7 +298,7 @@ result<void> serve_cleanup(worker& owner, endpoint& where, std::function<void(co
             return tl::make_unexpected(context.error());
         stock->add(std::move(*context));
     }
-    auto threads = std::make_shared<net::pool>(owner.io(), context_count, std::size_t{1000});
+    auto threads = std::make_shared<net::pool>(owner.io(), client_count, std::size_t{1000});
     serve_connections(owner, where, [&owner, threads, stock, arrived = std::move(arrived), log](net::stream peer) {
         return serve_one(owner, std::move(peer), threads, stock, arrived, log.with_number(owner.next_number()));
     });

@@ -23,6 +23,7 @@
 
 #include <mta/core/result.hpp>
 #include <mta/intake/context.hpp>
+#include <mta/queue/queue_file_writer.hpp>
 
 namespace mta::intake {
 
@@ -105,9 +106,9 @@ class intake_message {
 public:
     // Creates the queue file (mode 0600) in incoming/. context must outlive the message.
     [[nodiscard]] static result<intake_message> begin(intake_context& context, intake_request request);
-    // The same in two steps, for clients that are told the queue ID before they say anything: describe() comes once,
-    // before everything else.
-    [[nodiscard]] static result<intake_message> reserve(intake_context& context);
+    // The same in two steps, for clients that are told the queue ID before they say anything. file is a fresh one in
+    // incoming/; describe() comes once, before everything else.
+    [[nodiscard]] static intake_message begin_in(intake_context& context, queue::queue_file_writer file);
     [[nodiscard]] result<void> describe(intake_request request);
 
     intake_message(intake_message&&) noexcept;

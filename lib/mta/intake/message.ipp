@@ -281,12 +281,8 @@ intake_message::intake_message(intake_message&&) noexcept = default;
 intake_message& intake_message::operator=(intake_message&&) noexcept = default;
 intake_message::~intake_message() = default;
 
-result<intake_message> intake_message::reserve(intake_context& context) {
-    auto& shared = context.inside();
-    auto writer = queue::queue_file_writer::create(*shared.where, queue::directory::incoming);
-    if (!writer)
-        return tl::make_unexpected(writer.error());
-    return intake_message(std::make_unique<engine>(shared, std::move(*writer)));
+intake_message intake_message::begin_in(intake_context& context, queue::queue_file_writer file) {
+    return intake_message(std::make_unique<engine>(context.inside(), std::move(file)));
 }
 
 result<void> intake_message::describe(intake_request request) {
@@ -305,12 +301,13 @@ result<void> intake_message::describe(intake_request request) {
 }
 
 result<intake_message> intake_message::begin(intake_context& context, intake_request request) {
-    auto reserved = reserve(context);
-    if (!reserved)
-        return reserved;
-    if (auto described = reserved->describe(std::move(request)); !described)
+    auto file = queue::queue_file_writer::create(*context.inside().where, queue::directory::incoming);
+    if (!file)
+        return tl::make_unexpected(file.error());
+    auto begun = begin_in(context, std::move(*file));
+    if (auto described = begun.describe(std::move(request)); !described)
         return tl::make_unexpected(described.error());
-    return reserved;
+    return begun;
 }
 
 const std::string& intake_message::queue_id() const noexcept {
