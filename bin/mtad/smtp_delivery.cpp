@@ -18,6 +18,7 @@ namespace {
 
 // One write: small messages leave in one piece, large ones in few.
 constexpr std::size_t content_chunk = std::size_t{64} << 10;
+constexpr int most_waits = 10; // for one reply, each as long as its time limit allows
 
 std::string connect_trouble(const error& reason) {
     if (reason.code == errc::timeout)
@@ -271,14 +272,26 @@ awaitable<void> smtp_delivery::converse(smtp_connection& connection) {
         log_.warning(line);
 }
 
+// Reads until one more reply is whole. limit is for each read, and all of them together have a bound too: a server
+// that says a byte now and then would hold the delivery for ever otherwise.
 awaitable<bool> smtp_delivery::read_reply(smtp_connection& connection, milliseconds limit) {
+    using clock = std::chrono::steady_clock;
+    auto& session = *connection.session;
+    const auto deadline = clock::now() + (transport_.settings.limit_whole_reply ? limit : most_waits * limit);
+    const auto before = session.replies();
     char chunk[4096];
-    const auto got = co_await connection.stream.read_some(chunk, sizeof chunk, limit);
-    if (!got) {
-        got.error().code == errc::timeout ? connection.session->on_timeout() : connection.session->on_lost();
-        co_return false;
-    }
-    connection.session->on_bytes(std::string_view(chunk, *got));
+    do {
+        const auto left = std::chrono::duration_cast<milliseconds>(deadline - clock::now());
+        const auto wait = std::clamp(left, milliseconds(1), std::max(limit, milliseconds(1)));
+        const auto got = co_await connection.stream.read_some(chunk, sizeof chunk, wait);
+        if (!got) {
+            got.error().code == errc::timeout ? session.on_timeout() : session.on_lost();
+            co_return false;
+        }
+        session.on_bytes(std::string_view(chunk, *got));
+        if (clock::now() >= deadline && session.replies() == before)
+            session.on_timeout();
+    } while (session.replies() == before && session.wants() == client_need::reply);
     co_return true;
 }
 

@@ -24,6 +24,7 @@ struct smtp_settings {
     bool use_v4 = true, use_v6 = true;
     bool use_hosts_file = false; // smtp_host_lookup has "native"
     bool randomize = true;
+    bool limit_whole_reply = false; // smtp_per_request_deadline: a time limit is for a reply, not for each read of it
     bool defer_without_mx_address = false;
     bool ignore_mx_errors = false;
     bool skip_5xx_greeting = true;

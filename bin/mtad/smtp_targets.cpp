@@ -269,6 +269,7 @@ result<smtp_settings> read_smtp_settings(const config::configuration& cfg) {
     out.ignore_mx_errors = flag("ignore_mx_lookup_error");
     out.skip_5xx_greeting = flag("smtp_skip_5xx_greeting");
     out.never_ehlo = flag("smtp_never_send_ehlo");
+    out.limit_whole_reply = flag("smtp_per_request_deadline");
     out.cache_on_demand = flag("smtp_connection_cache_on_demand");
     out.address_limit = static_cast<std::size_t>(number("smtp_mx_address_limit"));
     out.session_limit = static_cast<std::size_t>(number("smtp_mx_session_limit"));

@@ -2,7 +2,9 @@
 under the queue manager's hands, answers of any size, queues whose clock went wrong."""
 import os
 import re
+import socket
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -99,6 +101,30 @@ def a_reply_without_measure(checks):
             checks.ok(wait_until(lambda: server.maildir("box"), 10), "and mail flows on")
 
 
+def a_reply_without_end(checks):
+    """A byte now and then is not an answer: each arrives in time, all of them never do."""
+    def drip(listener):
+        try:
+            peer, _ = listener.accept()
+            with peer:
+                for _ in range(100):
+                    peer.sendall(b"2")
+                    time.sleep(0.3)
+        except OSError:
+            pass
+    for deadline, least, most in (("yes", 0.9, 5), ("no", 9, 16)):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            threading.Thread(target=drip, args=(listener,), daemon=True).start()
+            with Mtad({"transport_maps": "inline:{drip.test=smtp:[127.0.0.1]:%d}" % listener.getsockname()[1], "smtp_helo_timeout": "1s",
+                       "smtp_connect_timeout": "1s", "smtp_per_request_deadline": deadline}) as server:
+                begun = time.monotonic()
+                send(server, "u@drip.test")
+                done = wait_until(lambda: "status=deferred" in server.log(), 30)
+                took = time.monotonic() - begun
+                checks.ok(done and least < took < most and "timed out" in server.log(),
+                          f"a greeting without end is given up, smtp_per_request_deadline={deadline}", (took, server.log()[-600:]))
+
+
 def damaged_directories(checks):
     with Mtad({"transport_maps": "inline:{dead.test=smtp:[127.0.0.1]:1}", "queue_run_delay": "2s"}) as server:
         active = os.path.join(server.spool, "active")
@@ -131,6 +157,8 @@ def main(checks):
     too_many_hops(checks)
     notice_that_cannot_be_queued(checks)
     deleted_while_active(checks)
+    a_reply_without_measure(checks)
+    a_reply_without_end(checks)
     damaged_directories(checks)
     clock_that_went_back(checks)
 
