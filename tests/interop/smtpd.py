@@ -71,6 +71,17 @@ CONVERSATIONS = {
     "too many errors": ["FOO"] * 11 + [(b"FOO\r\n", 2)],
 }
 
+# Bytes that are no text, everywhere a client may put them.
+PLACES = [(b"EHLO a%sb", b"MAIL%s FROM:<a@b.test>", b"NOOP%s"),
+          (b"MAIL FROM:<s%sy@example.test>", b"RSET", b"MAIL FROM:<a@b%sc.test>", b"RSET", b'MAIL FROM:<"s%sX-S: y"@example.test>', b"RSET",
+           b'MAIL FROM:<"s\\%sX-S: y"@example.test>', b"RSET", b"MAIL FROM:<a@b %s .test>"),
+          (b"EHLO x", b"MAIL FROM:<a@b.test>", b'RCPT TO:<"r%sX-R: y"@relay.test>', b"RCPT TO:<r%sy@relay.test>",
+           b'RCPT TO:<"r\\%sX-R: y"@relay.test>', b"RCPT TO:<r%s@relay.test>")]
+for byte in (*range(0, 10), *range(11, 33), 127, 160, 255):
+    for number, lines in enumerate(PLACES):
+        steps = [line.replace(b"%s", bytes([byte])) + b"\r\n" for line in lines]
+        CONVERSATIONS[f"byte {byte} in place {number}"] = steps
+
 
 def replies(port, steps):
     out = []

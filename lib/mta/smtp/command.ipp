@@ -12,6 +12,17 @@ constexpr bool is_blank(char c) noexcept {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+// Of addresses fewer characters are blanks than of command lines.
+constexpr bool is_address_blank(char c) noexcept {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+// No address carries a line end, nor what looks like one, into headers and envelopes; the reference's parser too makes
+// a plain blank of each (tests/interop/smtpd.py).
+constexpr char plain_blank(char c) noexcept {
+    return is_address_blank(c) ? ' ' : c;
+}
+
 // Where the quoted string that starts at `at` ends (behind its closing quote), npos when it does not.
 std::size_t after_quotes(std::string_view text, std::size_t at) {
     for (++at; at < text.size(); ++at) {
@@ -73,7 +84,7 @@ private:
     // Blanks and comments.
     bool skip() {
         while (at_ < text_.size()) {
-            if (is_blank(text_[at_])) {
+            if (is_address_blank(text_[at_])) {
                 ++at_;
             } else if (text_[at_] == '(') {
                 int depth = 0;
@@ -110,7 +121,7 @@ private:
         bool space = false;
         while (at_ < stop) {
             const char c = text_[at_];
-            if (is_blank(c) || c == '(') {
+            if (is_address_blank(c) || c == '(') {
                 if (!skip() || at_ > stop)
                     return false;
                 space = !address.empty();
@@ -137,7 +148,7 @@ private:
             if (c != '\\' &&
                 (c == ',' || c == ';' || c == '<' || c == '>' || c == ')' || c == '[' || c == ']'))
                 return false;
-            address += text_[at_++];
+            address += plain_blank(text_[at_++]);
         }
         return true;
     }
@@ -163,7 +174,13 @@ private:
     bool read_domain() {
         ++at_;
         std::string domain;
-        while (skip() && at_ < text_.size()) {
+        for (;;) {
+            const auto before = at_;
+            if (!skip() || at_ >= text_.size())
+                break;
+            // Two words side by side are no domain.
+            if (at_ > before && !domain.empty() && domain.back() != '.' && text_[at_] != '.')
+                return false;
             if (text_[at_] == '[') {
                 const auto end = text_.find(']', at_);
                 if (end == std::string_view::npos)
@@ -185,7 +202,7 @@ private:
         for (std::size_t i = 0; i < inner.size(); ++i) {
             if (inner[i] == '\\' && i + 1 < inner.size())
                 ++i;
-            address += inner[i];
+            address += plain_blank(inner[i]);
         }
     }
 

@@ -33,16 +33,6 @@ std::string escaped(std::string_view bytes) {
     return out;
 }
 
-bool valid_utf8(std::string_view text) noexcept {
-    while (!text.empty()) {
-        const auto length = utf8_length(text);
-        if (length == 0)
-            return false;
-        text.remove_prefix(length);
-    }
-    return true;
-}
-
 // "Name:" as mail headers begin: a client that talks content where commands belong.
 bool looks_like_header(std::string_view word) noexcept {
     const auto colon = word.find(':');
@@ -163,9 +153,11 @@ void server_session::run_command() {
     if (too_long_)
         warn(peer_.text() + ": request longer than " + std::to_string(settings_->line_limit) + ": " +
              command_.substr(0, 30) + "...");
+    // A NUL ends the line here as it does for every program that reads lines of text.
+    command_.resize(std::min(command_.find('\0'), command_.size()));
     while (!command_.empty() && white_space.find(command_.back()) != std::string_view::npos)
         command_.pop_back();
-    if (!valid_utf8(command_)) {
+    if (settings_->utf8_commands && !is_utf8(command_)) {
         reply("500 5.5.2 Error: bad UTF-8 syntax");
         ++errors_;
         return;

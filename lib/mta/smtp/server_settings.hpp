@@ -53,6 +53,7 @@ struct server_settings {
     int bare_newline_code = 550; // smtpd_forbid_bare_newline_reject_code
     bool forbid_unauth_pipelining = false;
     std::size_t line_limit = 2048;           // line_length_limit
+    bool utf8_commands = true;               // smtputf8_enable: commands that are no UTF-8 are refused
     long long message_size_limit = 10240000; // 0: none
     long long recipient_limit = 1000;        // 0: none
     long long recipient_overshoot = 1000;

@@ -123,6 +123,7 @@ result<server_settings> load_server_settings(const config::configuration& cfg) {
     read.yes_no("disable_vrfy_command", out.disable_vrfy);
     read.yes_no("strict_rfc821_envelopes", out.strict_envelopes);
     read.yes_no("allow_min_user", out.allow_minus_user);
+    read.yes_no("smtputf8_enable", out.utf8_commands);
     read.yes_no("smtpd_forbid_unauth_pipelining", out.forbid_unauth_pipelining);
     long long line_limit = 2048;
     long long code = 550;
