@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -120,7 +121,8 @@ private:
 
     // Results.
     void on_response(const delivery::response& answer);
-    void take_result(active_message& message, std::size_t index, const delivery::recipient_result& one);
+    void take_result(active_message& message, std::size_t index, const delivery::recipient_result& one,
+                     std::span<const delivery::recipient_result> parts = {});
     static void note_delivery(active_message& message, const queue::recipient& to,
                               const delivery::recipient_result& one);
     void refuse(const delivery::scheduler::refusal& refused);

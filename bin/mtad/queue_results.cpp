@@ -21,10 +21,11 @@ queue::log_entry make_entry(const queue::recipient& to, const delivery::recipien
     queue::log_entry entry;
     std::string storage;
     entry.recipient = address::quoted_view(one.final_address.empty() ? to.address : one.final_address, storage);
-    if (!to.original.empty() && to.original != to.address)
+    if (one.has_original && !to.original.empty() && to.original != to.address)
         entry.original_recipient = address::quoted_view(to.original, storage);
     entry.offset = to.offset;
-    entry.dsn_original = to.dsn_original;
+    if (one.has_original)
+        entry.dsn_original = to.dsn_original;
     entry.notify = to.notify;
     entry.status = one.dsn;
     entry.action = one.outcome == outcome::deferred  ? "delayed"
@@ -87,7 +88,7 @@ void queue_manager::on_response(const delivery::response& answer) {
             message->reread =
                 true; // a recipient without a result was not served: the file says what is to do
         else
-            take_result(*message, asked[i], *one);
+            take_result(*message, asked[i], *one, answer.parts);
     }
     const bool failed = !answer.dead_destination.empty();
     const auto refused =
@@ -100,9 +101,15 @@ void queue_manager::on_response(const delivery::response& answer) {
 }
 
 void queue_manager::take_result(active_message& message, std::size_t index,
-                                const delivery::recipient_result& one) {
+                                const delivery::recipient_result& one,
+                                std::span<const delivery::recipient_result> parts) {
     const auto& to = message.envelope.recipients[index];
-    note_delivery(message, to, one);
+    const auto before = message.reported.size();
+    for (const auto& part : parts)
+        if (part.offset == one.offset)
+            note_delivery(message, to, part);
+    if (message.reported.size() == before)
+        note_delivery(message, to, one);
     if (one.outcome == outcome::delivered || message.probe())
         return;
     auto& list = one.outcome == outcome::bounced && !worker_.cfg()[param::soft_bounce] ? message.bounced

@@ -87,6 +87,22 @@ private:
             if (auto marked = file.mark_done(to.offset); !marked)
                 out_.warnings.push_back(about_.queue_id + ": cannot mark recipient: " + marked.error().text());
         add(to, done.status, done.action, done.address);
+        if (about_.probe && (done.events.size() > 1 || !done.events.front().original))
+            for (const auto& event : done.events)
+                out_.response.parts.push_back(part(to, event));
+    }
+
+    [[nodiscard]] delivery::recipient_result part(const delivery::recipient_ref& to,
+                                                  const delivery::delivery_event& event) const {
+        delivery::recipient_result one;
+        one.offset = to.offset;
+        one.outcome = event.status.outcome;
+        one.dsn = event.status.dsn;
+        one.reason = event.status.reason;
+        one.relay = through_.where.service;
+        one.final_address = event.address;
+        one.has_original = event.original;
+        return one;
     }
 
     void log(const delivery::recipient_ref& to, const delivery::delivery_event& event) {

@@ -138,6 +138,7 @@ CASES = [
     forward("an :include:", ":include:~/i\n"),
     forward("from an alias", "v@\n", to="a@", aliases="a@: u@"),
     forward("an alias with the backslash passes it by", "v@\n", to="a@", aliases="a@: \\\\u@"),
+    Case(".forward: to somebody who is on the list too", "a@: u@, v@", files={"~/.forward": "v@\n", "~v/.forward": "x@@remote.test\n"}),
     forward("with an extension", "v@\n", to="u@+x"),
     Case(".forward: of the extension", to="u@+x", files={"~/.forward+x": "v@\n", "~/.forward": "x@@remote.test\n"}),
     Case(".forward: not of the extension", to="u@", files={"~/.forward+x": "v@\n"}),

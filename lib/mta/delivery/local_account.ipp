@@ -97,6 +97,8 @@ void local_delivery::mailbox(const path& way, const user& who) {
                                               "\" an alias of another account"));
         return;
     }
+    if (from_.probe)
+        return event(way, sent("delivers to mailbox"));
     std::string spool;
     std::string file;
     if (!settings_.home_mailbox.empty()) {

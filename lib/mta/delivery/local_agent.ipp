@@ -186,7 +186,9 @@ void local_delivery::expand_address(const path& way, const destination& one) {
         mta::address::split_extension(local, settings_.recipient_delimiter, settings_.owner_request_special).user;
     const bool account = plain || iequals(way.user, user) || (!way.aliases.empty() && (iequals(way.aliases.back(), local) ||
                                                             iequals(way.aliases.back(), user)));
-    if (seen((account ? "\\" : "") + to->address))
+    // Served here and made a recipient of a new message are two destinations too.
+    const std::string kind = std::string(way.forwards ? "@" : "") + (account ? "\\" : "");
+    if (seen(kind + to->address))
         return;
     path next = way;
     next.via = way.address;
@@ -195,6 +197,11 @@ void local_delivery::expand_address(const path& way, const destination& one) {
 }
 
 void local_delivery::add_forward(const path& way, std::string address) {
+    if (from_.probe) {
+        if (!seen("@forward " + way.sender + " " + address))
+            out_.events.push_back({address, sent("forwards to " + address), !way.owned});
+        return;
+    }
     const auto same = [&](const pending_forward& one) {
         return one.sender == way.sender && one.delivered_to == way.delivered_to;
     };

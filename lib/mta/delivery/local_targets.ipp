@@ -35,6 +35,8 @@ void local_delivery::file(const path& way, const std::string& name) {
     }
     if (seen(name))
         return;
+    if (from_.probe)
+        return event(way, sent("delivers to file: " + name));
     if (name == "/dev/null") {
         event(way, sent("delivered to file: /dev/null"));
         return;

@@ -71,6 +71,7 @@ struct recipient_result {
     std::string diag_type; // "smtp", "x-unix", or empty
     std::string diag_text;
     std::string final_address; // the one that failed, when the recipient's was expanded on the way; or empty
+    bool has_original = true;  // false: what the sender called this recipient is a list owner's business
     std::string mta_type; // "dns" or empty
     std::string mta_name;
 };
@@ -81,6 +82,8 @@ struct response {
     // mail for it may wait. Empty when the destination answered.
     std::string dead_destination;
     std::vector<recipient_result> recipients;
+    // When a recipient was expanded into several: what became of each, for delivery reports alone.
+    std::vector<recipient_result> parts;
 
     [[nodiscard]] std::string encode() const;
     [[nodiscard]] static result<response> parse(std::string_view frame);

@@ -123,13 +123,17 @@ bool store_field(response& to, std::string_view name, std::string_view text) {
         return store(to.serial, text);
     if (name == "dead_destination")
         return store(to.dead_destination, text);
-    if (name == "offset") {
-        to.recipients.emplace_back();
-        return store(to.recipients.back().offset, text);
+    if (name == "offset" || name == "part_of") {
+        if (name == "offset" && !to.parts.empty())
+            return false; // parts come last
+        auto& begun = (name == "offset" ? to.recipients : to.parts).emplace_back();
+        return store(begun.offset, text);
     }
-    if (to.recipients.empty())
+    if (to.recipients.empty() && to.parts.empty())
         return false;
-    auto& one = to.recipients.back();
+    auto& one = to.parts.empty() ? to.recipients.back() : to.parts.back();
+    if (name == "no_original")
+        return one.has_original = text != "1", true;
     if (name == "outcome") {
         int value = 0;
         if (!store(value, text) || value < 0 || value > 2)
@@ -197,22 +201,33 @@ result<request> request::parse(std::string_view frame) {
     return out;
 }
 
+namespace {
+
+void put_result(attr_writer& out, const recipient_result& one) {
+    out.put("outcome", static_cast<long long>(one.outcome));
+    put_if(out, "status", one.dsn);
+    put_if(out, "action", one.action);
+    put_if(out, "reason", one.reason);
+    put_if(out, "diag_type", one.diag_type);
+    put_if(out, "diag_text", one.diag_text);
+    put_if(out, "mta_type", one.mta_type);
+    put_if(out, "mta_mname", one.mta_name);
+    put_if(out, "relay", one.relay);
+    put_if(out, "final_address", one.final_address);
+    if (!one.has_original)
+        out.put("no_original", "1");
+}
+
+} // namespace
+
 std::string response::encode() const {
     attr_writer out;
     out.put("serial", static_cast<long long>(serial));
     put_if(out, "dead_destination", dead_destination);
-    for (const auto& one : recipients) {
-        out.put("offset", one.offset).put("outcome", static_cast<long long>(one.outcome));
-        put_if(out, "status", one.dsn);
-        put_if(out, "action", one.action);
-        put_if(out, "reason", one.reason);
-        put_if(out, "diag_type", one.diag_type);
-        put_if(out, "diag_text", one.diag_text);
-        put_if(out, "mta_type", one.mta_type);
-        put_if(out, "mta_mname", one.mta_name);
-        put_if(out, "relay", one.relay);
-        put_if(out, "final_address", one.final_address);
-    }
+    for (const auto& one : recipients)
+        put_result(out.put("offset", one.offset), one);
+    for (const auto& one : parts)
+        put_result(out.put("part_of", one.offset), one);
     return out.finish();
 }
 
