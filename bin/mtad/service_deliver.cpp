@@ -87,7 +87,7 @@ private:
             if (auto marked = file.mark_done(to.offset); !marked)
                 out_.warnings.push_back(about_.queue_id + ": cannot mark recipient: " + marked.error().text());
         add(to, done.status, done.action, done.address);
-        if (about_.probe && (done.events.size() > 1 || !done.events.front().original))
+        if (done.events.size() > 1 || !done.events.front().original)
             for (const auto& event : done.events)
                 out_.response.parts.push_back(part(to, event));
     }
@@ -102,6 +102,7 @@ private:
         one.relay = through_.where.service;
         one.final_address = event.address;
         one.has_original = event.original;
+        one.action = event.forwarded ? "relayed" : "delivered";
         return one;
     }
 

@@ -29,13 +29,14 @@ public:
 struct delivery_event {
     std::string address; // to=<>
     delivery::status status;
-    bool original = true; // orig_to=<> is of interest; mail of a list with an owner is the owner's
+    bool original = true;   // orig_to=<> is of interest; mail of a list with an owner is the owner's
+    bool forwarded = false; // to a new message: DSN calls that relayed
 };
 
 struct agent_result {
     delivery::status status;            // of the recipient as a whole: the worst of its events
     std::string address;                // of that event, when it is another than the recipient's
-    std::string action;                 // DSN action when delivered: "delivered" or "expanded"
+    std::string action;                 // DSN action when delivered: "delivered" or "relayed"
     std::vector<delivery_event> events; // one log line each; at least one
     std::vector<std::string> warnings;  // for the log
 };

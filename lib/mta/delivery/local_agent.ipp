@@ -38,8 +38,7 @@ agent_result local_delivery::run() {
     }
     out_.status = told->status;
     out_.address = told->address == to_.address ? "" : told->address;
-    if (out_.action.empty())
-        out_.action = "delivered";
+    out_.action = told->forwarded ? "relayed" : "delivered";
     return std::move(out_);
 }
 
@@ -234,8 +233,7 @@ void local_delivery::send_forwards() {
         }
         const auto id = lookups_.forward(from_, queue_file_, message);
         if (id) {
-            event(one.address, sent("forwarded as " + *id));
-            out_.action = "expanded";
+            out_.events.push_back({one.address, sent("forwarded as " + *id), true, true});
         } else {
             warn("forwarding failed: " + id.error().text());
             event(one.address, defer("4.3.0", "mail forwarding failed: " + id.error().text()));

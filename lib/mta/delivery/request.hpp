@@ -65,7 +65,7 @@ struct recipient_result {
     long long offset = 0;
     delivery::outcome outcome = delivery::outcome::deferred;
     std::string dsn;       // "2.0.0"
-    std::string action;    // DSN action of a delivery: "delivered", "relayed" or "expanded"
+    std::string action;    // DSN action of a delivery: "delivered" or "relayed"
     std::string reason;    // for people, without the status words
     std::string relay;     // who took or refused it, as the log says; empty when nobody was asked
     std::string diag_type; // "smtp", "x-unix", or empty
