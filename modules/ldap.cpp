@@ -96,19 +96,19 @@ public:
                      std::string_view key)
         : handle_(handle), options_(options), timeout_(timeout), log_(log), key_(key), answer_(options.answers, key) {}
 
-    // The attempt is done, also when an error of ours ends it; error() tells.
-    attempt run() {
+    // The trial is done, also when an error of ours ends it; error() tells.
+    trial run() {
         const auto base = options_.base.expand(key_, quote_name);
         const auto filter = options_.filter.expand(key_, quote_filter);
         if (!base || !filter)
-            return attempt::done;
+            return trial::done;
         const auto code = search({*base, options_.scope, *filter, options_.attributes.all()}, 0);
         if (code == LDAP_NO_SUCH_OBJECT) {
             // A base that has the key in it need not exist.
             const bool fixed = std::ranges::all_of(options_.base.pieces(), [](const auto& one) { return one.what == 0; });
             if (fixed)
                 log_.warning("search base '" + *base + "' not found: " + describe(handle_, code));
-            return attempt::done;
+            return trial::done;
         }
         if (code != LDAP_SUCCESS)
             error_ = "search failed with error " + describe(handle_, code);

@@ -42,12 +42,12 @@ using ldap_ptr = std::unique_ptr<LDAP, ldap_closer>;
 using message_ptr = std::unique_ptr<LDAPMessage, message_freer>;
 
 // What to do after a failed operation: whether another server, or the same one anew, may do better.
-inline attempt after(int code) {
+inline trial after(int code) {
     switch (code) {
     case LDAP_SUCCESS:
-        return attempt::done;
+        return trial::done;
     case LDAP_TIMEOUT:
-        return attempt::hung;
+        return trial::hung;
     case LDAP_SERVER_DOWN:
     case LDAP_CONNECT_ERROR:
     case LDAP_UNAVAILABLE:
@@ -55,9 +55,9 @@ inline attempt after(int code) {
     case LDAP_LOCAL_ERROR:
     case LDAP_ENCODING_ERROR:
     case LDAP_DECODING_ERROR:
-        return attempt::broken;
+        return trial::broken;
     default:
-        return attempt::refused;
+        return trial::refused;
     }
 }
 

@@ -85,7 +85,7 @@ public:
 private:
     result<std::unique_ptr<connection>> connect(const server_address& to) const;
     [[nodiscard]] std::string read_modes(connection& to) const;
-    attempt ask(connection& server, std::string_view key, result<std::optional<std::string>>& answer,
+    trial ask(connection& server, std::string_view key, result<std::optional<std::string>>& answer,
                 std::string& why) const;
     result<bool> take_rows(MYSQL* handle, answer_builder& answer) const;
 
@@ -150,7 +150,7 @@ std::string mysql_table::read_modes(connection& to) const {
     return {};
 }
 
-attempt mysql_table::ask(connection& server, std::string_view key, result<std::optional<std::string>>& answer,
+trial mysql_table::ask(connection& server, std::string_view key, result<std::optional<std::string>>& answer,
                          std::string& why) const {
     MYSQL* handle = server.handle.get();
     const auto query = query_.expand(key, [&](std::string& out, std::string_view bytes, sql_context context) {
@@ -160,7 +160,7 @@ attempt mysql_table::ask(connection& server, std::string_view key, result<std::o
         const auto number = ::mysql_errno(handle);
         why = "mysql query failed: " + message(handle);
         answer = fail(errc::temporary, why);
-        return is_broken(number) ? attempt::broken : attempt::refused;
+        return is_broken(number) ? trial::broken : trial::refused;
     };
     if (::mysql_real_query(handle, query->data(), static_cast<unsigned long>(query->size())) != 0)
         return failed();
@@ -172,7 +172,7 @@ attempt mysql_table::ask(connection& server, std::string_view key, result<std::o
             return failed();
         if (!taken) {
             answer = tl::make_unexpected(taken.error());
-            return attempt::done;
+            return trial::done;
         }
         sets += *taken ? 1 : 0;
         // A stored procedure ends with a status of its own, which has no rows.
@@ -183,14 +183,14 @@ attempt mysql_table::ask(connection& server, std::string_view key, result<std::o
         return failed();
     if (sets > 1) {
         answer = fail(errc::temporary, "query returned more than one result set");
-        return attempt::done;
+        return trial::done;
     }
     if (sets == 0 && options_.require_result_set) {
         answer = fail(errc::temporary, "query failed: query returned no result set (require_result_set = yes)");
-        return attempt::done;
+        return trial::done;
     }
     answer = finished(std::move(values), key, log_);
-    return attempt::done;
+    return trial::done;
 }
 
 // Whether there was a result set. An error without a number in the handle is ours.

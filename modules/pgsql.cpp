@@ -81,7 +81,7 @@ public:
 
 private:
     result<std::unique_ptr<connection>> connect(const server_address& to) const;
-    attempt ask(PGconn* server, std::string_view key, result<std::optional<std::string>>& answer,
+    trial ask(PGconn* server, std::string_view key, result<std::optional<std::string>>& answer,
                 std::string& why) const;
     result<result_ptr> wait_result(PGconn* server, clock::time_point deadline) const;
 
@@ -163,36 +163,36 @@ result<result_ptr> pgsql_table::wait_result(PGconn* server, clock::time_point de
     }
 }
 
-attempt pgsql_table::ask(PGconn* server, std::string_view key, result<std::optional<std::string>>& answer,
+trial pgsql_table::ask(PGconn* server, std::string_view key, result<std::optional<std::string>>& answer,
                          std::string& why) const {
     const auto query = query_.expand(key, [&](std::string& out, std::string_view bytes, sql_context context) {
         quote(server, out, bytes, context);
     });
-    const auto broke = [&](const std::string& text, attempt how) {
+    const auto broke = [&](const std::string& text, trial how) {
         why = "pgsql query failed: " + text;
         answer = fail(errc::temporary, why);
         return how;
     };
     if (::PQsendQuery(server, query->c_str()) == 0)
-        return broke(one_line(::PQerrorMessage(server)), attempt::broken);
+        return broke(one_line(::PQerrorMessage(server)), trial::broken);
     const auto deadline = clock::now() + options_.timeout;
     result_ptr last; // of several statements the last one answers
     for (;;) {
         auto rows = wait_result(server, deadline);
         if (!rows)
-            return broke(rows.error().text(), rows.error().code == errc::timeout ? attempt::hung : attempt::broken);
+            return broke(rows.error().text(), rows.error().code == errc::timeout ? trial::hung : trial::broken);
         if (!*rows)
             break;
         const auto status = ::PQresultStatus(rows->get());
         if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH)
-            return broke("COPY is no query", attempt::broken);
+            return broke("COPY is no query", trial::broken);
         last = std::move(*rows);
         if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK && status != PGRES_EMPTY_QUERY) {
             // Read on to the end, so that the connection is fit for the next query.
             const auto text = one_line(::PQresultErrorMessage(last.get()));
             for (auto rest = wait_result(server, deadline); rest && *rest; rest = wait_result(server, deadline))
                 continue;
-            return broke(text, ::PQstatus(server) == CONNECTION_OK ? attempt::refused : attempt::broken);
+            return broke(text, ::PQstatus(server) == CONNECTION_OK ? trial::refused : trial::broken);
         }
     }
     answer_builder values(query_.answers(), key);
@@ -204,12 +204,12 @@ attempt pgsql_table::ask(PGconn* server, std::string_view key, result<std::optio
             const auto size = static_cast<std::size_t>(::PQgetlength(last.get(), row, column));
             if (auto added = values.add({::PQgetvalue(last.get(), row, column), size}); !added) {
                 answer = tl::make_unexpected(added.error());
-                return attempt::done;
+                return trial::done;
             }
         }
     }
     answer = finished(std::move(values), key, log_);
-    return attempt::done;
+    return trial::done;
 }
 
 result<table_ptr> open_pgsql(const client_settings& settings, const client_log& log) {

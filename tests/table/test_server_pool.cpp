@@ -37,10 +37,10 @@ struct farm {
         const auto asked = pool.ask([&](connection& link, std::string& why) {
             if (link.life != life[link.to]) {
                 why = "connection lost";
-                return attempt::broken;
+                return trial::broken;
             }
             answer = link.to;
-            return attempt::done;
+            return trial::done;
         });
         return asked ? answer : "error: " + asked.error().text();
     }
@@ -124,13 +124,13 @@ TEST_CASE("a refused question goes to the next server and costs the first nothin
         CHECK(pool.ask([&](farm::connection& link, std::string& why) {
             asked.push_back(link.to);
             why = "no such table";
-            return link.to == "inet:b" ? attempt::done : attempt::refused;
+            return link.to == "inet:b" ? trial::done : trial::refused;
         }));
         CHECK(asked == std::vector<std::string>{"unix:/a", "inet:b"});
     }
     CHECK(pool.ask([](farm::connection&, std::string& why) {
         why = "no such table";
-        return attempt::refused;
+        return trial::refused;
     }).error().text() == "no such table");
     CHECK(servers.opened["unix:/a"] == 1);
     CHECK(servers.warnings.empty());

@@ -36,7 +36,7 @@ struct server_address {
     [[nodiscard]] static server_address parse(std::string_view word);
 };
 
-enum class attempt {
+enum class trial {
     done,    // the server answered
     refused, // it answers, but not this question: another one may
     broken,  // the connection is of no more use
@@ -67,7 +67,7 @@ public:
             servers_.push_back({server_address::parse(host), nullptr, {}, {}, 0});
     }
 
-    // Calls use(connection, why) -> attempt for one server after the other until one is done; use keeps the answer. When
+    // Calls use(connection, why) -> trial for one server after the other until one is done; use keeps the answer. When
     // there was none, why says what happened. An error is always temporary.
     template <class Use>
     [[nodiscard]] result<void> ask(Use&& use) {
@@ -86,19 +86,19 @@ public:
                 }
                 std::string why;
                 const auto outcome = use(*one->connection, why);
-                if (outcome == attempt::done) {
+                if (outcome == trial::done) {
                     one->used = now_();
                     one->failures = 0;
                     return {};
                 }
                 trouble = why;
-                if (outcome == attempt::refused) {
+                if (outcome == trial::refused) {
                     one->used = now_();
                     answers = true;
                     break;
                 }
                 one->connection.reset();
-                if (fresh || outcome == attempt::hung)
+                if (fresh || outcome == trial::hung)
                     break;
             }
             if (!answers)
