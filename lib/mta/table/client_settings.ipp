@@ -27,9 +27,12 @@ result<long long> client_settings::number(const std::string& parameter, long lon
     const auto number = parse_integer(*value);
     if (!number)
         return fail(errc::malformed, complaint("bad numerical configuration", parameter, *value));
-    if (*number < low || *number > high)
-        return fail(errc::malformed, complaint(std::string("invalid value: must be between ") + std::to_string(low) +
-                                                   " and " + std::to_string(high), parameter, *value));
+    if (*number < low || *number > high) {
+        const bool file = is_file(name_);
+        return fail(errc::malformed, (file ? name_ + ": " : std::string()) + "invalid " + (file ? "" : name_ + "_") +
+                                         parameter + " parameter value " + *value + (*number < low ? " < " : " > ") +
+                                         std::to_string(*number < low ? low : high));
+    }
     return *number;
 }
 
