@@ -11,6 +11,9 @@
 
 namespace mta::table {
 
+// Whether a server may be asked for this key at all. Warns of invalid UTF-8, naming the table.
+[[nodiscard]] bool is_sendable(std::string_view key, std::string_view table_name);
+
 class key_filter {
 public:
     // Reads parameter domain: a list as in main.cf. With it only user@domain with a domain of the list is looked up.

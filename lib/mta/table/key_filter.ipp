@@ -5,6 +5,17 @@
 
 namespace mta::table {
 
+bool is_sendable(std::string_view key, std::string_view table_name) {
+    if (key.find('\0') != std::string_view::npos)
+        return false;
+    if (!is_utf8(key)) {
+        current_log().warning(std::string(table_name) + ": non-UTF-8 key \"" + printable(key.substr(0, 100)) +
+                              "\": malformed UTF-8 or invalid codepoint");
+        return false;
+    }
+    return true;
+}
+
 result<key_filter> key_filter::open(const client_settings& settings) {
     key_filter out;
     const auto words = settings.text("domain");
@@ -18,13 +29,8 @@ result<key_filter> key_filter::open(const client_settings& settings) {
 }
 
 result<bool> key_filter::accepts(std::string_view key, std::string_view table_name) {
-    if (key.empty() || key.find('\0') != std::string_view::npos)
+    if (key.empty() || !is_sendable(key, table_name))
         return false;
-    if (!is_utf8(key)) {
-        current_log().warning(std::string(table_name) + ": non-UTF-8 key \"" + printable(key.substr(0, 100)) +
-                              "\": malformed UTF-8 or invalid codepoint");
-        return false;
-    }
     if (domains_.empty())
         return true;
     const auto at = key.rfind('@');

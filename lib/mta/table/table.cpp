@@ -12,5 +12,6 @@
 #include <mta/table/match_list.ipp>
 #include <mta/table/memory_tables.ipp>
 #include <mta/table/module_table.ipp>
+#include <mta/table/network_tables.ipp>
 #include <mta/table/regexp.ipp>
 #include <mta/table/registry.ipp>

@@ -31,4 +31,8 @@ namespace mta::table {
 // Environment variables of the process.
 [[nodiscard]] result<table_ptr> open_environ(const std::string& name, const open_options& options);
 
+// Servers on the network; network_protocols.hpp tells the formats. These may block.
+[[nodiscard]] result<table_ptr> open_tcp(const std::string& name, const open_options& options);
+[[nodiscard]] result<table_ptr> open_socketmap(const std::string& name, const open_options& options);
+
 } // namespace mta::table
