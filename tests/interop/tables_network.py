@@ -1,4 +1,5 @@
-"""tcp: and socketmap: beside the reference's, against servers that answer well, badly, late and not at all."""
+"""tcp:, socketmap: and memcache: beside the reference's, against servers that answer well, badly, late and not at all; memcache:
+on a real memcached."""
 import contextlib
 import os
 import shutil
@@ -10,6 +11,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
 import checks as harness
+from databases import Memcached
 from tables import Session, Tables
 
 KEYS = ["a", "A", "b", "Joe@Example.COM", "@example.com", "a b", "100%", "%41", "\u00e9@example.com", "tab\tbed", b"\xff", "x" * 3000,
@@ -134,11 +136,54 @@ def asked_badly(checks, directory, config):
         checks.ok(not wrong, f"{kind}: {len(faults)} ways of a bad answer are \"try again later\", and the next good one counts", repr(wrong))
 
 
+def memcache(checks, tables, directory, config):
+    server = Memcached(directory, "memcached").start()
+    try:
+        for key, value in ((b"a", b"1"), (b"b", b"two words"), (b"p:a", b"prefixed"), (b"joe/example.com", b"parts"), (b"100%", b"x"),
+                           ("\u00e9@example.com".encode(), "\u00fc".encode())):
+            server.ask(b"set %s 0 0 %d\r\n%s\r\n" % (key, len(value), value))
+        access = f"memcache = inet:127.0.0.1:{server.port}\n"
+        for body in ("", "key_format = p:%s\n", "key_format = %u/%d\n", "key_format = %%%s\n", "domain = example.com\n", "key_format = x y\n",
+                     "key_format = %x\n", "ttl = x\n", "max_try = 0\n", "data_size_limit = 4\n"):
+            tables.compare(body, "memcache:" + tables.write("m.cf", access + body), [key for key in KEYS if len(key) < 200],
+                           "= x" in body or "= %x" in body or "= 0" in body or "= 4" in body)
+        tables.compare("backup", "memcache:" + tables.write("m.cf", access + "key_format = back:%s\nbackup = inline:{a=kept,z=y}\n"), ["a", "b", "z"])
+        tables.report(checks, "memcache: keys, formats and a backup table")
+        checks.ok(b"kept" in server.ask(b"get back:a\r\n"), "memcache: what the backup table knew is stored")
+        for name, text in (("refused", "memcache = inet:127.0.0.1:1\n"), ("no address", "memcache = foo\n"),
+                           ("backup alone", "memcache = inet:127.0.0.1:1\nbackup = inline:{a=b}\n")):
+            tables.compare(name, "memcache:" + tables.write("m.cf", text), ["a"], True)
+        tables.report(checks, "memcache: without a server")
+        session = Session(config, "memcache:" + tables.write("m.cf", access + "max_try = 1\n"))
+        seen = [session.ask("a"), session.ask("nosuch")]
+        server.kill()
+        seen += [session.ask("a"), session.ask("nosuch")]
+        checks.equal([word for word, _ in seen], ["found", "absent", "temporary", "temporary"], "memcache: a dead server is asked again later")
+        server.start()
+        server.ask(b"set a 0 0 3\r\nnew\r\n")
+        time.sleep(1.1)
+        checks.equal(session.ask("a"), ("found", b"new"), "memcache: it is asked again when it is back")
+        session.close()
+    finally:
+        server.stop()
+    bad = [b"VALUE a 0 3\r\nabcd\r\nEND\r\n", b"VALUE other 0 1\r\nx\r\nEND\r\n", b"ERROR\r\n", b"SERVER_ERROR x\r\n", b"junk\r\n", None,
+           b"VALUE a 0 30000\r\n", b"VALUE a 0 -1\r\n\r\nEND\r\n", b"VALUE a 0 3\nabc\nEND\n", b"VALUE a 0 1\r\nx\r\nEND\r\nVALUE"]
+    words = []
+    for fault in bad:
+        toy = Toy(directory, lambda data, f=fault: f)
+        session = Session(config, "memcache:" + tables.write("m.cf", f"memcache = unix:{toy.path}\nmax_try = 1\ntimeout = 1\n"))
+        words.append(session.ask("a")[0])
+        session.close()
+        toy.close()
+    checks.equal(words, ["temporary"] * len(bad), f"memcache: {len(bad)} ways of a bad answer are \"try again later\"")
+
+
 def main(checks):
     tables = Tables()
     try:
         asks_well(checks, tables, tables.directory)
         asked_badly(checks, tables.directory, tables.config)
+        memcache(checks, tables, tables.directory, tables.config)
     finally:
         if not os.environ.get("MTAD_TEST_KEEP"):
             shutil.rmtree(tables.directory, ignore_errors=True)

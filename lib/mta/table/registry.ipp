@@ -32,7 +32,7 @@ constexpr row rows[] = {
     {"inline", open_inline},
     {"ldap", nullptr},
     {"lmdb", nullptr},
-    {"memcache", nullptr},
+    {"memcache", open_memcache},
     {"mysql", nullptr},
     {"nis", open_nis},
     {"pcre", nullptr},

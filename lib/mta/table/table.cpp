@@ -10,6 +10,7 @@
 #include <mta/table/live_table.ipp>
 #include <mta/table/maps.ipp>
 #include <mta/table/match_list.ipp>
+#include <mta/table/memcache_table.ipp>
 #include <mta/table/memory_tables.ipp>
 #include <mta/table/module_table.ipp>
 #include <mta/table/network_tables.ipp>

@@ -34,5 +34,6 @@ namespace mta::table {
 // Servers on the network; network_protocols.hpp tells the formats. These may block.
 [[nodiscard]] result<table_ptr> open_tcp(const std::string& name, const open_options& options);
 [[nodiscard]] result<table_ptr> open_socketmap(const std::string& name, const open_options& options);
+[[nodiscard]] result<table_ptr> open_memcache(const std::string& name, const open_options& options);
 
 } // namespace mta::table
