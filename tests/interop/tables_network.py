@@ -1,5 +1,5 @@
 """tcp:, socketmap: and memcache: beside the reference's, against servers that answer well, badly, late and not at all; memcache:
-on a real memcached."""
+on a real memcached; redis: on a real Redis."""
 import contextlib
 import os
 import shutil
@@ -11,7 +11,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
 import checks as harness
-from databases import Memcached
+from databases import Memcached, Redis
 from tables import Session, Tables
 
 KEYS = ["a", "A", "b", "Joe@Example.COM", "@example.com", "a b", "100%", "%41", "\u00e9@example.com", "tab\tbed", b"\xff", "x" * 3000,
@@ -178,12 +178,73 @@ def memcache(checks, tables, directory, config):
     checks.equal(words, ["temporary"] * len(bad), f"memcache: {len(bad)} ways of a bad answer are \"try again later\"")
 
 
+def redis(checks, tables, directory, config):
+    server = Redis(directory, password="s3cret").start()
+    try:
+        def execute(*words):
+            done = server.run("redis-cli", "-s", server.socket, "-a", "s3cret", "--no-auth-warning", *words)
+            return done.stdout
+        hostile = ["a b", "x\r\nSET a hacked\r\n", "$3\r\nabc\r\n", "*", "'\"\\", "\u00e9", "k" * 65536]
+        execute("-n", "2", "set", "a", "1")
+        execute("-n", "2", "set", "empty", "")
+        execute("-n", "2", "set", "alias:joe@example.com", "joe")
+        execute("-n", "2", "hset", "people", "joe@example.com", "hashed")
+        execute("-n", "2", "rpush", "list", "x", "y@z", "w")
+        execute("-n", "2", "sadd", "set", "one")
+        access = f"hosts = unix:{server.socket}\npassword = s3cret\ndbname = 2\n"
+        rows = [("", "a", ("found", b"1")), ("", "nosuch", ("absent", b"")), ("", "empty", ("absent", b"")), ("", "list", "temporary"),
+                ("key_format = alias:%s\n", "joe@example.com", ("found", b"joe")), ("hash = people\n", "joe@example.com", ("found", b"hashed")),
+                ("hash = people\n", "ann@example.com", ("absent", b"")), ("command = lrange\n", "list", ("found", b"x,y@z,w")),
+                ("command = lrange\nresult_format = %u\n", "list", ("found", b"x,y,w")), ("command = lrange\nexpansion_limit = 2\n", "list", "temporary"),
+                ("command = smembers\n", "set", ("found", b"one")), ("command = smembers\n", "nosuch", ("absent", b"")),
+                ("domain = example.org\n", "joe@example.com", ("absent", b"")), ("key_format = %d\n", "a", ("absent", b""))]
+        for body, key, expected in rows:
+            session = Session(config, "redis:" + tables.write("r.cf", access + body))
+            seen = session.ask(key)
+            session.close()
+            checks.equal(seen[0] if isinstance(expected, str) else seen, expected, f"redis: {body.strip() or 'plain'!r} {key}")
+        session = Session(config, "redis:" + tables.write("r.cf", access))
+        before = [session.ask(key) for key in hostile + ["a\0b", b"\xff"]]
+        for key in hostile:
+            execute("-n", "2", "set", key, "own " + key[:20])
+        after = [session.ask(key) for key in hostile]
+        checks.ok({word for word, _ in before} == {"absent"} and [value for _, value in after] == [("own " + key[:20]).encode() for key in hostile]
+                  and session.ask("a") == ("found", b"1"), "redis: hostile keys are keys", f"{before} {after}"[:600])
+        server.kill()
+        dead = [session.ask("a")[0] for _ in range(3)]
+        server.start()
+        execute("-n", "2", "set", "a", "again")
+        deadline = time.monotonic() + 10
+        back = session.ask("a")
+        while back[0] == "temporary" and time.monotonic() < deadline:
+            time.sleep(0.05)
+            back = session.ask("a")
+        checks.equal((dead, back), (["temporary"] * 3, ("found", b"again")), "redis: a dead server is asked again later, and answers when it is back")
+        session.close()
+        for body in ("password = wrong\n", "", "dbname = 999\n"):
+            session = Session(config, "redis:" + tables.write("r.cf", f"hosts = 127.0.0.1:{server.port}\n{body}"))
+            checks.equal(session.ask("a")[0], "temporary", f"redis: {body.strip() or 'no password'!r} gives no answer")
+            session.close()
+    finally:
+        server.stop()
+    bad = [b"$5\r\nabcdefg\r\n", b"$-2\r\n", b"*1\r\n*1\r\n$1\r\na\r\n", b"junk\r\n", b"\r\n", None, b"$99999999\r\n", b"*999999999\r\n", b"$1\r\na\r\n$1\r\nb\r\n"]
+    words = []
+    for fault in bad:
+        toy = Toy(directory, lambda data, f=fault: f)
+        session = Session(config, "redis:" + tables.write("r.cf", f"hosts = unix:{toy.path}\ntimeout = 1\n"))
+        words.append(session.ask("a")[0])
+        session.close()
+        toy.close()
+    checks.equal(words, ["temporary"] * len(bad), f"redis: {len(bad)} ways of a bad answer are \"try again later\"")
+
+
 def main(checks):
     tables = Tables()
     try:
         asks_well(checks, tables, tables.directory)
         asked_badly(checks, tables.directory, tables.config)
         memcache(checks, tables, tables.directory, tables.config)
+        redis(checks, tables, tables.directory, tables.config)
     finally:
         if not os.environ.get("MTAD_TEST_KEEP"):
             shutil.rmtree(tables.directory, ignore_errors=True)

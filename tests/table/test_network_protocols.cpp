@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include <mta/table/network_protocols.hpp>
+#include <mta/table/redis_protocol.hpp>
 
 using namespace mta::table;
 
@@ -49,4 +50,9 @@ TEST_CASE("netstrings and what socketmap servers say in them", "[table][network]
         CAPTURE(bad);
         CHECK(read_socketmap_reply(bad).error().code == mta::errc::temporary);
     }
+}
+
+TEST_CASE("a Redis command carries lengths, not quotes", "[table][network]") {
+    CHECK(redis_command({"GET", "a\r\nb"}) == "*2\r\n$3\r\nGET\r\n$4\r\na\r\nb\r\n");
+    CHECK(redis_command({}) == "*0\r\n");
 }

@@ -39,6 +39,7 @@ constexpr row rows[] = {
     {"pgsql", nullptr},
     {"pipemap", nullptr},
     {"randmap", nullptr},
+    {"redis", open_redis},
     {"regexp", open_regexp},
     {"sdbm", nullptr},
     {"socketmap", open_socketmap},

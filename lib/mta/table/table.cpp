@@ -14,5 +14,6 @@
 #include <mta/table/memory_tables.ipp>
 #include <mta/table/module_table.ipp>
 #include <mta/table/network_tables.ipp>
+#include <mta/table/redis_table.ipp>
 #include <mta/table/regexp.ipp>
 #include <mta/table/registry.ipp>

@@ -4,5 +4,6 @@
 #include <mta/table/client_stream.ipp>
 #include <mta/table/network_protocols.ipp>
 #include <mta/table/query_template.ipp>
+#include <mta/table/redis_protocol.ipp>
 #include <mta/table/server_pool.ipp>
 #include <mta/table/sql_query.ipp>

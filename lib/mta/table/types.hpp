@@ -35,5 +35,6 @@ namespace mta::table {
 [[nodiscard]] result<table_ptr> open_tcp(const std::string& name, const open_options& options);
 [[nodiscard]] result<table_ptr> open_socketmap(const std::string& name, const open_options& options);
 [[nodiscard]] result<table_ptr> open_memcache(const std::string& name, const open_options& options);
+[[nodiscard]] result<table_ptr> open_redis(const std::string& name, const open_options& options);
 
 } // namespace mta::table
