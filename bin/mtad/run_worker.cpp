@@ -7,6 +7,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include <mta/config/command_log.hpp>
+#include <mta/table/environment.hpp>
 
 #include "control.hpp"
 #include "run_worker.hpp"
@@ -54,6 +55,7 @@ int run_worker(const std::string& role, const std::string& config_directory) {
                                                                : "smtp");
     if (!log)
         return 1;
+    table::set_environment(*cfg, *log);
     boost::asio::io_context io(1);
     worker self(io, role, *cfg, *log);
     const auto fatal = [&](const error& reason) {

@@ -1,9 +1,10 @@
 """tcp:, socketmap: and memcache: beside the reference's, against servers that answer well, badly, late and not at all; memcache:
-on a real memcached; redis: on a real Redis."""
+on a real memcached; redis: on a real Redis; proxy: through the reference's own proxymap."""
 import contextlib
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -11,7 +12,9 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
 import checks as harness
+from checks import command
 from databases import Memcached, Redis
+from reference import Reference, tool
 from tables import Session, Tables
 
 KEYS = ["a", "A", "b", "Joe@Example.COM", "@example.com", "a b", "100%", "%41", "\u00e9@example.com", "tab\tbed", b"\xff", "x" * 3000,
@@ -238,6 +241,42 @@ def redis(checks, tables, directory, config):
     checks.equal(words, ["temporary"] * len(bad), f"redis: {len(bad)} ways of a bad answer are \"try again later\"")
 
 
+def proxy(checks):
+    if os.geteuid() != 0:
+        checks.note("proxy: needs the reference's daemon, and that needs root")
+        return
+    server = Reference(parameters={"proxy_read_maps": "proxy:inline:{a=b,joe@example.com=joe} proxy:static:all proxy:fail:x proxy:regexp:$config_directory/re "
+                                                      "inline:{a=b,joe@example.com=joe} static:all fail:x regexp:$config_directory/re"})
+    server.write_configuration()
+    with open(os.path.join(server.config, "re"), "w") as file:
+        file.write("/^x(.)/ got-$1\n")
+    try:
+        server.start(configure=False)
+        equal = total = 0
+        for name in ("inline:{a=b,joe@example.com=joe}", "static:all", "fail:x", f"regexp:{server.config}/re", "static:other", "nosuch:x"):
+            for words, data in ((["-q", "-"], b"a\nA\nb\nxY\nJoe@Example.com\n\n"), (["-q", "a"], b""), (["-q", "xY"], b""), (["-fq", "A"], b"")):
+                seen = [subprocess.run([program, *words, "proxy:" + name], input=data, capture_output=True, timeout=60,
+                                       env={**server.environment(), "MTAD_NO_FATAL_DELAY": "1"}) for program in (tool("postmap"), command("postmap"))]
+                total += 1
+                same = (seen[0].returncode, seen[0].stdout) == (seen[1].returncode, seen[1].stdout)
+                equal += same
+                if not same:
+                    checks.note(f"{words} {name}: {seen[0]} {seen[1]}")
+        checks.ok(equal == total, f"proxy: through the reference's proxymap: {equal}/{total} equal")
+        session = Session(server.config, "proxy:inline:{a=b,joe@example.com=joe}")
+        first = session.ask("a")
+        checks.equal((first, session.ask("zz")), (("found", b"b"), ("absent", b"")), "proxy: a session through it")
+        server.stop()
+        checks.equal(session.ask("a")[0], "temporary", "proxy: when the service goes, keys are asked for again later")
+        session.close()
+    finally:
+        server.stop()
+    session = Session(server.config, "proxy:inline:{a=b}")
+    checks.equal(session.ask("a"), ("found", b"b"), "proxy: where no service runs the table is opened by the program itself")
+    session.close()
+    shutil.rmtree(server.directory, ignore_errors=True)
+
+
 def main(checks):
     tables = Tables()
     try:
@@ -245,6 +284,7 @@ def main(checks):
         asked_badly(checks, tables.directory, tables.config)
         memcache(checks, tables, tables.directory, tables.config)
         redis(checks, tables, tables.directory, tables.config)
+        proxy(checks)
     finally:
         if not os.environ.get("MTAD_TEST_KEEP"):
             shutil.rmtree(tables.directory, ignore_errors=True)

@@ -17,7 +17,7 @@ struct open_options {
     bool fold_case = true; // of keys, for tables that are read from text (texthash, inline)
 };
 
-// Opens "hash:/etc/aliases". "proxy:TYPE:NAME" opens TYPE:NAME in this process. The error text is the
+// Opens "hash:/etc/aliases". "proxy:TYPE:NAME" goes through the proxymap service where one runs. The error text is the
 // reference's: "unsupported dictionary type: foo. Is the postfix-foo package installed?".
 [[nodiscard]] result<table_ptr> open_table(std::string_view spec, const open_options& options = {});
 

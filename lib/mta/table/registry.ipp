@@ -38,6 +38,7 @@ constexpr row rows[] = {
     {"pcre", nullptr},
     {"pgsql", nullptr},
     {"pipemap", nullptr},
+    {"proxy", open_proxy},
     {"randmap", nullptr},
     {"redis", open_redis},
     {"regexp", open_regexp},
@@ -85,8 +86,6 @@ spec_parts split_spec(std::string_view spec, std::string_view default_type) {
 }
 
 result<table_ptr> open_table(std::string_view spec, const open_options& options) {
-    if (spec.starts_with("proxy:"))
-        spec.remove_prefix(6);
     const auto colon = spec.find(':');
     if (colon == std::string_view::npos)
         return fail(errc::malformed, "open dictionary: expecting \"type:name\" form instead of \"" +

@@ -14,6 +14,7 @@
 #include <mta/table/memory_tables.ipp>
 #include <mta/table/module_table.ipp>
 #include <mta/table/network_tables.ipp>
+#include <mta/table/proxy_table.ipp>
 #include <mta/table/redis_table.ipp>
 #include <mta/table/regexp.ipp>
 #include <mta/table/registry.ipp>

@@ -36,5 +36,7 @@ namespace mta::table {
 [[nodiscard]] result<table_ptr> open_socketmap(const std::string& name, const open_options& options);
 [[nodiscard]] result<table_ptr> open_memcache(const std::string& name, const open_options& options);
 [[nodiscard]] result<table_ptr> open_redis(const std::string& name, const open_options& options);
+// name is "type:name". Through the proxymap service where one runs, else in this process.
+[[nodiscard]] result<table_ptr> open_proxy(const std::string& name, const open_options& options);
 
 } // namespace mta::table
