@@ -5,6 +5,7 @@
 #include <mta/core/file.hpp>
 #include <mta/core/lock.hpp>
 #include <mta/table/database_writer.hpp>
+#include <mta/table/patience.hpp>
 #include <mta/table/types.hpp>
 
 namespace mta::table {
@@ -24,7 +25,7 @@ public:
           opened_(opened) {}
 
     result<std::optional<std::string>> lookup(std::string_view key) override {
-        if (auto locked = wait_lock(lock_.get(), lock_mode::shared); !locked)
+        if (auto locked = lock_patiently(lock_.get(), lock_mode::shared); !locked)
             return tl::make_unexpected(locked.error());
         auto answer = look_up(key);
         unlock(lock_.get());
@@ -115,7 +116,7 @@ result<table_ptr> open_db(const std::string& type, const std::string& name, DBTY
     db_ptr db(raw);
     db->set_errfile(raw, nullptr);
     (void)db->set_cachesize(raw, 0, 131072, 0);
-    if (auto locked = wait_lock(lock->get(), lock_mode::shared); !locked)
+    if (auto locked = lock_patiently(lock->get(), lock_mode::shared); !locked)
         return tl::make_unexpected(locked.error());
     const int code = db->open(raw, nullptr, path.c_str(), nullptr, kind, DB_RDONLY, 0);
     unlock(lock->get());

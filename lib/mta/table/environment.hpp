@@ -5,6 +5,9 @@
 // main.cf parameters and nothing is logged.
 #pragma once
 
+#include <functional>
+#include <string>
+
 #include <mta/config/configuration.hpp>
 #include <mta/core/log.hpp>
 
@@ -15,5 +18,10 @@ void set_environment(const config::configuration& cfg, const logger& log);
 // nullptr when nobody set it.
 [[nodiscard]] const config::configuration* current_configuration() noexcept;
 [[nodiscard]] const logger& current_log();
+
+// For programs that give up rights after they opened their tables: called, on whatever thread met it, with the table and
+// the reason when a changed table could not be opened for want of rights.
+void set_unreadable_table_handler(std::function<void(const std::string& why)> handler);
+void report_unreadable_table(const std::string& why);
 
 } // namespace mta::table

@@ -8,6 +8,7 @@ namespace {
 struct process_environment {
     std::optional<config::configuration> cfg;
     logger log;
+    std::function<void(const std::string&)> unreadable;
 };
 
 process_environment& environment() {
@@ -28,5 +29,14 @@ const config::configuration* current_configuration() noexcept {
 }
 
 const logger& current_log() { return environment().log; }
+
+void set_unreadable_table_handler(std::function<void(const std::string&)> handler) {
+    environment().unreadable = std::move(handler);
+}
+
+void report_unreadable_table(const std::string& why) {
+    if (const auto& handler = environment().unreadable)
+        handler(why);
+}
 
 } // namespace mta::table
