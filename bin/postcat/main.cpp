@@ -21,6 +21,8 @@ Shows queue files; without a file, standard input.
   -f         the file name before each line
   -r -v      file order (with -v), pointers and labels too
   -c dir     configuration directory
+  --raw      the message as it would be sent, with LF line ends
+  --json     the message as one JSON object (with -e: its envelope only)
   --help, --version
 )";
 
@@ -58,6 +60,10 @@ int main(int argc, char** argv) try {
             if (option->value == "help" || option->value == "version") {
                 std::fputs(option->value == "help" ? help : "postcat (mtad) " MTAD_VERSION "\n", stdout);
                 return 0;
+            }
+            if (option->value == "json" || option->value == "raw") {
+                (option->value == "json" ? opt.json : opt.message) = true;
+                break;
             }
             [[fallthrough]];
         default: usage();

@@ -14,6 +14,7 @@
 #include <mta/queue/record_file.hpp>
 #include <mta/queue/spool.hpp>
 
+#include "message_printer.hpp"
 #include "record_printer.hpp"
 
 namespace mta::postcat {
@@ -120,7 +121,21 @@ private:
             // A device that can seek has no size; there is nothing to show of it.
             fd = std::move(*copy);
         }
-        show_records(fd.get(), status.st_size, name);
+        if (opt_.json || opt_.message)
+            show_message(std::move(fd), name);
+        else
+            show_records(fd.get(), status.st_size, name);
+    }
+
+    // --json and --raw.
+    void show_message(unique_fd fd, const std::string& name) {
+        auto file = queue::queue_file::adopt(std::move(fd));
+        if (!file)
+            fatal(name + ": " + file.error().text());
+        const bool envelope_only = !opt_.header && !opt_.body;
+        const auto done = opt_.json ? print_json(*file, name, envelope_only, out_) : print_raw(*file, out_);
+        if (!done)
+            fatal(name + ": " + done.error().text());
     }
 
     void show_records(int fd, long long size, const std::string& name) {

@@ -20,6 +20,8 @@ struct options {
     bool raw = false;         // -r with -v: file order
     bool file_names = false;  // -f: the file name before each line
     int verbose = 0;          // -v
+    bool json = false;        // --json
+    bool message = false;     // --raw
     long long start = 0;      // -s
     std::optional<std::string> config_directory; // -c
     std::vector<std::string> files;              // empty: standard input

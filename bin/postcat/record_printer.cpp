@@ -154,6 +154,8 @@ void record_printer::labelled(const queue::file_record& record, long long offset
     line += ": ";
     if (record.type == record_type::time || record.type == record_type::warn_time)
         line += local_time(record.data);
+    else if (record.type == record_type::padding)
+        line += record.data;
     else
         line += until_nul(record.data);
     put(line + '\n');
