@@ -4,6 +4,7 @@
 // each recipient, mark those that were delivered. Mailboxes are written and users' files read as their
 // owners, in helpers that the spawner starts; without root, in this process and for its own user alone.
 // Touches: active/ (read, mark), tables, public/cleanup (forwards). Runs as mail_owner.
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <map>
@@ -19,13 +20,16 @@
 namespace mta::daemon {
 namespace {
 
-constexpr std::size_t most_threads = 20; // deliveries at once: each may wait for two flushes, or for a lock
+constexpr int most_threads = 200; // of one transport, whatever master.cf says
 constexpr std::size_t most_waiting = 5000;
 constexpr std::chrono::seconds idle_helper{10};
 
 struct transport {
     endpoint where;
     std::unique_ptr<delivery::agent> agent;
+    // One thread a delivery, for it may wait for flushes, for locks and for a home on a server that is down. A transport
+    // has threads of its own, so that none stands still for another's trouble.
+    std::unique_ptr<net::pool> threads;
     int decimals = delivery::default_delay_decimals;
 };
 
@@ -146,7 +150,7 @@ public:
     deliver_service(worker& owner, std::unique_ptr<delivery::mailbox_port> port,
                     delivery::spawner_port* helpers)
         : worker_(owner), port_(std::move(port)), helpers_(helpers),
-          pool_(owner.io(), most_threads, most_waiting), stopped_(owner.io()) {}
+          stopped_(owner.io()) {}
 
     [[nodiscard]] result<void> add(endpoint where) {
         auto agent = where.program == "virtual" ? delivery::make_virtual_agent(where.cfg, *port_)
@@ -157,6 +161,8 @@ public:
         transport one;
         one.decimals = static_cast<int>(where.cfg[param::delay_logging_resolution_limit]);
         one.agent = std::move(*agent);
+        const int limit = where.process_limit > 0 ? std::min(where.process_limit, most_threads) : most_threads;
+        one.threads = std::make_unique<net::pool>(worker_.io(), static_cast<std::size_t>(limit), most_waiting);
         one.where = std::move(where);
         const std::string name = one.where.service;
         transports_.insert_or_assign(name, std::make_shared<const transport>(std::move(one)));
@@ -212,7 +218,7 @@ private:
                 return fail(errc::closed);
             return delivery_job(spool, *through, *about, handed).run();
         };
-        auto done = co_await self->pool_.run(std::move(job));
+        auto done = co_await through->threads->run(std::move(job));
         if (!queue->is_open() && !done)
             co_return;
         if (!done)
@@ -250,7 +256,6 @@ private:
     std::unique_ptr<delivery::mailbox_port> port_;
     delivery::spawner_port* helpers_; // port_, when that is one
     std::map<std::string, std::shared_ptr<const transport>> transports_;
-    net::pool pool_;
     net::event stopped_;
 };
 

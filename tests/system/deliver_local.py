@@ -81,6 +81,28 @@ def levels(checks, server, homes):
                  "two levels of aliases end in two mailboxes, once each")
 
 
+def many_wait(checks, server, homes):
+    """Forty files that somebody holds locked."""
+    directory = os.path.join(homes, "held")
+    os.mkdir(directory)
+    os.chmod(directory, 0o777)
+    held = []
+    for number in range(40):
+        path = os.path.join(directory, f"f{number}")
+        held.append(open(path, "w"))
+        os.chmod(path, 0o666)
+        fcntl.lockf(held[-1], fcntl.LOCK_EX)
+    waiting = submit(server, message("held"), *[f"held{number}" for number in range(40)])
+    checks.ok(wait_until(lambda: len(processes(server, "--delivery-helper")) >= 40, 15), "forty deliveries wait for locks",
+              len(processes(server, "--delivery-helper")))
+    other = submit(server, message("passing"), "bob")
+    checks.ok(wait_until(lambda: settled(server, other), 5), "another user's mail passes them by")
+    for one in held:
+        one.close()
+    checks.ok(wait_until(lambda: settled(server, waiting, 40), 30), "and they are done when the locks are gone")
+    checks.equal([subjects(os.path.join(directory, f"f{number}")) for number in range(40)], [[b"held"]] * 40, "once each")
+
+
 def command_first(checks, server, homes):
     """What defers as a whole has served nobody."""
     queue_id = submit(server, message("piped"), "piped")
@@ -176,10 +198,12 @@ def main(checks):
         os.chmod(homes, 0o755)
         ids = accounts.add(USERS, homes, homeless=("homeless",), members={"club": ["ann"]})
         parameters = {"home_mailbox": "Mailbox", "minimal_backoff_time": "1s", "queue_run_delay": "2s", **LOCKS,
-                      "alias_maps": "inline:{{top=middle,bob}, {middle=bob,cyd}, {piped=bob,|/bin/true}}"}
+                      "alias_maps": "inline:{{top=middle,bob}, {middle=bob,cyd}, {piped=bob,|/bin/true}, %s}"
+                      % ", ".join(f"{{held{number}={homes}/held/f{number}}}" for number in range(40))}
         with Mtad(parameters=parameters) as server:
             identity(checks, server, homes, ids)
             levels(checks, server, homes)
+            many_wait(checks, server, homes)
             command_first(checks, server, homes)
             no_home(checks, server, homes)
             full_disk(checks, server, homes, ids)
