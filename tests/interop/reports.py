@@ -80,7 +80,7 @@ def play(kind, sink):
                 client.docmd(f"RCPT TO:<{to}> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;was+2B{to}")
             client.docmd("RCPT TO:<u@box.test> NOTIFY=NEVER")
             client.data(b"Subject: tell me\r\n\r\nbody\r\n")
-        wait_until(lambda: len(reports(server)) >= 4, 20)
+        wait_until(lambda: len(reports(server)) >= 4 and not server.queue_files("incoming", "active"), 20)
         seen = [repr(one).replace(str(sink.port), "PORT") for one in reports(server)]
         return seen, status_lines(server, sink.port), server.log()
 

@@ -30,12 +30,13 @@ def long_name(seconds, microseconds, inode):
 
 
 def shown_name(name, inode):
-    """The name, with "@" in place of its inode when that is the file's own."""
+    """The name, with "@" in place of its inode when that is the file's own, "@+1" when it is the next."""
     fix = name[-4:] if name.endswith("#FIX") else ""
     stem = name[:-4] if fix else name
-    for text in (f"{inode:X}", "z" + base(inode, 51)):
-        if stem.endswith(text) and len(stem) > len(text):
-            return stem[:-len(text)] + "@" + fix
+    for more, shown in ((0, "@"), (1, "@+1")):
+        for text in (f"{inode + more:X}", "z" + base(inode + more, 51)):
+            if stem.endswith(text) and len(stem) > len(text):
+                return stem[:-len(text)] + shown + fix
     return name
 
 
