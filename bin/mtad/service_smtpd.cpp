@@ -5,6 +5,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 
 #include <mta/config/networks.hpp>
+#include <mta/config/receive_overrides.hpp>
 
 #include "service_smtpd.hpp"
 #include "services.hpp"
@@ -124,6 +125,9 @@ result<std::shared_ptr<smtpd_endpoint>> smtpd_endpoint::open(std::shared_ptr<smt
     auto rules = policy::access_policy::open(cfg);
     if (!rules)
         return tl::make_unexpected(rules.error());
+    const auto overrides = config::receive_overrides::read(cfg);
+    if (!overrides)
+        return tl::make_unexpected(overrides.error());
     auto world = policy::open_world(cfg);
     if (!world)
         return tl::make_unexpected(world.error());
@@ -135,6 +139,7 @@ result<std::shared_ptr<smtpd_endpoint>> smtpd_endpoint::open(std::shared_ptr<smt
     out->stress_settings_ = std::move(*stressed);
     out->connection_limit_ = own[param::smtpd_client_connection_count_limit];
     out->minimum_free_ = own[param::queue_minfree];
+    out->address_mappings_ = overrides->address_mappings;
     out->peername_lookup_ = own[param::smtpd_peername_lookup];
     // Without a word in main.cf nobody may end a message by bare line feeds, not even a neighbour.
     out->newline_exclusions_ = own.is_set("smtpd_forbid_bare_newline_exclusions");

@@ -67,6 +67,7 @@ private:
     long long connection_limit_ = 50;
     long long minimum_free_ = 0;
     bool peername_lookup_ = true;
+    bool address_mappings_ = true; // receive_override_options
     bool newline_exclusions_ = false;
     std::vector<std::string> own_addresses_;
     bool local_interfaces_ = false, local_networks_ = false; // local_header_rewrite_clients

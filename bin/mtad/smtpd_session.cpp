@@ -123,6 +123,7 @@ intake::intake_request smtpd_session::describe(const smtp::server_session& sessi
     request.encoding = mail.body;
     request.dsn_envelope_id = mail.dsn_envid;
     request.dsn_ret = static_cast<int>(mail.dsn_ret);
+    request.map_addresses = request.add_always_bcc = home_->address_mappings_;
     request.content_filter = home_->where_.cfg.text("content_filter");
     auto& client = request.client;
     client.name = session.peer().name;

@@ -113,6 +113,7 @@ CONFIGURATIONS = [
                                  "unknown_virtual_mailbox_reject_code": "452",
                                  "unknown_relay_recipient_reject_code": "450"}),
     ("nobody is asked about recipients", {"smtpd_reject_unlisted_recipient": "no"}),
+    ("behind a filter", {"receive_override_options": "no_unknown_recipient_checks no_address_mappings"}),
     ("relocated", {"relocated_maps": "inline:{{moved = the moon}, {moved@box.test = new@box.test}, {moved@far.test = there}, "
                                      "{moved@relay.test = elsewhere}}"}),
     ("error transports", {"transport_maps": "inline:{{gone@example.test = error:5.2.1 gone away}, {gone@far.test = error:no more}, "

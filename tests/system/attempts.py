@@ -36,6 +36,22 @@ def content_filter(checks):
         checks.equal(len(sink.messages), 0, "and nothing goes to the filter")
 
 
+def way_back(checks):
+    """receive_override_options, by SMTP and by sendmail, as the port behind a filter has it."""
+    maps = {"virtual_alias_domains": "alias.test", "virtual_alias_maps": "inline:{a@alias.test=box@box.test, kim@box.test=box@box.test}",
+            "always_bcc": "copies@box.test"}
+    override = "receive_override_options=no_address_mappings"
+    with Mtad(maps, boxes=("box", "kim", "copies"), listener_options=f"  -o {override}") as server:
+        send(server, "kim@box.test")
+        checks.ok(wait_until(lambda: server.maildir("kim"), 10) and server.wait_empty(10), "no_address_mappings: mail goes where it is addressed")
+        checks.equal([len(server.maildir(box)) for box in ("box", "copies")], [0, 0], "to no alias, and no copy is made")
+        server.sendmail(b"Subject: x\n\nbody\n", "kim@box.test")
+        checks.ok(wait_until(lambda: server.maildir("box") and server.maildir("copies"), 10), "mail by sendmail is mapped still")
+    with Mtad({**maps, "receive_override_options": "no_address_mappings"}, boxes=("box", "kim", "copies")) as server:
+        server.sendmail(b"Subject: x\n\nbody\n", "kim@box.test")
+        checks.ok(wait_until(lambda: server.maildir("kim"), 10) and not server.maildir("copies"), "in main.cf it is for sendmail too")
+
+
 def too_many_hops(checks):
     with Mtad() as server:
         hops = b"".join(b"Received: from a by b; Mon, 1 Jan 2024 00:00:00 +0000\n" for _ in range(60))
@@ -154,6 +170,7 @@ def clock_that_went_back(checks):
 
 def main(checks):
     content_filter(checks)
+    way_back(checks)
     too_many_hops(checks)
     notice_that_cannot_be_queued(checks)
     deleted_while_active(checks)

@@ -1,5 +1,6 @@
 // Bodies of context.hpp.
 #include <mta/config/origin.hpp>
+#include <mta/config/receive_overrides.hpp>
 #include <mta/intake/context.hpp>
 
 #include <algorithm>
@@ -32,6 +33,9 @@ result<intake_context> intake_context::open(const configuration& cfg, const queu
     auto addresses = address_service::open(cfg);
     if (!addresses)
         return tl::make_unexpected(addresses.error());
+    const auto overrides = config::receive_overrides::read(cfg);
+    if (!overrides)
+        return tl::make_unexpected(overrides.error());
     const bool smtputf8 = cfg[param::smtputf8_enable];
     const auto& classes = cfg[param::smtputf8_autodetect_classes];
     const bool all = contains(classes, "all");
@@ -48,6 +52,7 @@ result<intake_context> intake_context::open(const configuration& cfg, const queu
         .mime_nesting_limit = limit_of(cfg[param::mime_nesting_limit]),
         .mime_boundary_limit = limit_of(cfg[param::mime_boundary_length_limit]),
         .hopcount_limit = cfg[param::hopcount_limit],
+        .address_mappings = overrides->address_mappings,
         .mime_processing = !cfg[param::disable_mime_input_processing],
         .always_add_missing = cfg[param::always_add_missing_headers],
         .replace_stray_cr_lf = cfg[param::cleanup_replace_stray_cr_lf],

@@ -29,6 +29,7 @@ public:
         request_.origin = origin::local;
         request_.context = rewrite_context::local;
         request_.uid = status.st_uid;
+        request_.map_addresses = request_.add_always_bcc = context.inside().address_mappings;
         request_.content_filter = context.inside().content_filter;
         request_.arrival = {.tv_sec = status.st_mtim.tv_sec, .tv_usec = status.st_mtim.tv_nsec / 1000};
     }

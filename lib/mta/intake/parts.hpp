@@ -26,6 +26,7 @@ struct intake_context::parts {
     std::size_t mime_nesting_limit;
     std::size_t mime_boundary_limit;
     long long hopcount_limit;
+    bool address_mappings; // of what comes through maildrop/: receive_override_options
     bool mime_processing;
     bool always_add_missing;
     bool replace_stray_cr_lf;

@@ -1,6 +1,7 @@
 #include <mta/address/domain_name.hpp>
 #include <mta/address/parts.hpp>
 #include <mta/config/configuration.hpp>
+#include <mta/config/receive_overrides.hpp>
 #include <mta/core/text.hpp>
 #include <mta/policy/access_policy.hpp>
 #include <mta/smtp/status.hpp>
@@ -334,7 +335,10 @@ result<access_policy> access_policy::open(const config::configuration& cfg) {
                   code(param::multi_recipient_bounce_reject_code)};
     out.delay_reject_ = cfg[param::smtpd_delay_reject];
     out.relay_first_ = cfg[param::smtpd_relay_before_recipient_restrictions];
-    out.unlisted_recipient_ = cfg[param::smtpd_reject_unlisted_recipient];
+    const auto overrides = config::receive_overrides::read(cfg);
+    if (!overrides)
+        return tl::make_unexpected(overrides.error());
+    out.unlisted_recipient_ = cfg[param::smtpd_reject_unlisted_recipient] && overrides->unknown_recipient_checks;
     out.unlisted_sender_ = cfg[param::smtpd_reject_unlisted_sender];
     out.soft_bounce_ = cfg[param::soft_bounce];
     return out;
