@@ -23,8 +23,6 @@ public:
     address_service& operator=(address_service&&) noexcept;
     ~address_service();
 
-    [[nodiscard]] bool may_block() const noexcept;
-
     // The full address for a local context: $myorigin and $mydomain appended, routes and other old forms resolved.
     [[nodiscard]] std::string complete(std::string_view address) const;
     // The same with another domain in place of $myorigin (remote_header_rewrite_domain).

@@ -49,10 +49,6 @@ result<address_service> address_service::open(const configuration& cfg) {
         std::make_unique<impl>(impl{rewrite::rewriter(cfg), std::move(*mapping), std::move(*aliases)}));
 }
 
-bool address_service::may_block() const noexcept {
-    return impl_->mapping.may_block() || impl_->aliases.may_block();
-}
-
 std::string address_service::complete(std::string_view address) const {
     return impl_->completer.local(address);
 }

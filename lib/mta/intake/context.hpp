@@ -1,7 +1,7 @@
 // What all messages of one worker share on their way into the queue: limits, tables, rewriting, spool and log.
 //
-// Built once, before privileges are dropped, from the configuration of the cleanup service. Not thread-safe: one
-// context a thread. It must outlive the messages begun with it.
+// Built once, before privileges are dropped, from the configuration of the cleanup service. Messages of one context may
+// live on several threads; use_log() and beginning a message belong to one. It must outlive the messages begun with it.
 #pragma once
 
 #include <memory>
@@ -22,10 +22,6 @@ public:
     intake_context(intake_context&&) noexcept;
     intake_context& operator=(intake_context&&) noexcept;
     ~intake_context();
-
-    // Whether a table may wait for the network or a lock: then recipient(), content_line() and finish() of a message
-    // belong on a pool thread.
-    [[nodiscard]] bool may_block() const noexcept;
 
     // Log lines of the next messages use this logger (another number).
     void use_log(logger log);

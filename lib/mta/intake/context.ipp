@@ -78,10 +78,6 @@ intake_context::intake_context(intake_context&&) noexcept = default;
 intake_context& intake_context::operator=(intake_context&&) noexcept = default;
 intake_context::~intake_context() = default;
 
-bool intake_context::may_block() const noexcept {
-    return parts_->addresses.may_block();
-}
-
 void intake_context::use_log(logger log) {
     parts_->log = std::move(log);
 }

@@ -19,7 +19,7 @@ namespace mta::intake {
 
 struct intake_message::engine {
     engine(intake_context::parts& shared, queue::queue_file_writer file)
-        : with(shared), writer(std::move(file)),
+        : with(shared), log(shared.log), writer(std::move(file)),
           mime({shared.mime_nesting_limit, shared.mime_boundary_limit, shared.header_size_limit}) {}
 
     enum class stage { envelope, header, body, extracted, finished };
@@ -36,16 +36,18 @@ struct intake_message::engine {
     void start_content();
     void body_line(std::string_view line, bool unterminated, bool first_piece);
     void put_text(std::string_view line, bool unterminated);
-    void end_content();
+    [[nodiscard]] result<void> end_content();
     [[nodiscard]] verdict judge() const;
     void settle_rejection();
 
     // headers.ipp
-    void header_line(std::string_view line, bool unterminated, bool first_piece);
-    void take_header();    // the logical header collected so far
-    void end_headers();    // what is missing is added
+    // These fail only when a table has to wait and the caller's thread may not; then they can be called again.
+    [[nodiscard]] result<void> header_line(std::string_view line, bool unterminated, bool first_piece);
+    [[nodiscard]] result<void> take_header(); // the logical header collected so far
+    [[nodiscard]] result<void> end_headers(); // what is missing is added
     void put_header(std::string_view logical);
-    void rewrite_header(const message::header_info& info, std::string_view name, std::string_view value);
+    [[nodiscard]] result<void> rewrite_header(const message::header_info& info, std::string_view name,
+                                              std::string_view value);
     void add_missing();
     void note_message_id(std::string_view label, std::string_view value);
     [[nodiscard]] std::string from_header(std::string_view name) const;
@@ -53,6 +55,7 @@ struct intake_message::engine {
     [[nodiscard]] bool local_context() const noexcept { return request.context == rewrite_context::local; }
 
     intake_context::parts& with;
+    logger log; // the context's when the message began
     intake_request request;
     queue::queue_file_writer writer;
     message::mime_tracker mime;

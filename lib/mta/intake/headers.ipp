@@ -10,32 +10,34 @@
 #include <mta/message/date.hpp>
 #include <mta/message/trace.hpp>
 #include <mta/queue/envelope.hpp>
+#include <mta/table/patience.hpp>
 
 namespace mta::intake {
 
 using message::header_id;
 
-void intake_message::engine::header_line(std::string_view line, bool unterminated, bool first_piece) {
+result<void> intake_message::engine::header_line(std::string_view line, bool unterminated, bool first_piece) {
     const auto room = [&](std::size_t more) { return !header_cut && header.size() + more <= with.header_size_limit; };
     if (!first_piece) {
         if (room(line.size()))
             header += line;
         else
             header_cut = true;
-        return;
+        return {};
     }
     if (!header.empty() && message::is_continuation(line)) {
         if (room(line.size() + 1))
             header.append(1, '\n').append(line);
         else
             header_cut = true;
-        return;
+        return {};
     }
-    take_header();
+    if (auto taken = take_header(); !taken)
+        return taken;
     if (message::header_name_length(line) > 0) {
         header = line.substr(0, with.header_size_limit);
         first_line = false;
-        return;
+        return {};
     }
     // An mbox separator that slipped in ahead of the message.
     if (first_line && request.origin == origin::smtp) {
@@ -44,25 +46,27 @@ void intake_message::engine::header_line(std::string_view line, bool unterminate
             header = "X-Mailbox-Line: ";
             header += line.substr(0, with.header_size_limit);
             first_line = false;
-            return;
+            return {};
         }
     }
-    end_headers();
+    if (auto ended = end_headers(); !ended)
+        return ended;
     put_text({}, false);
     if (!line.empty())
         body_line(line, unterminated, true);
     else
         record_open = false;
+    return {};
 }
 
 void intake_message::engine::note_message_id(std::string_view label, std::string_view value) {
-    with.log.info(writer.id() + ": " + std::string(label) + '=' + printable(value));
+    log.info(writer.id() + ": " + std::string(label) + '=' + printable(value));
     logged_message_id = logged_message_id || label == "message-id";
 }
 
-void intake_message::engine::take_header() {
+result<void> intake_message::engine::take_header() {
     if (header.empty())
-        return;
+        return {};
     header_cut = false;
     const auto split = message::split_header(header);
     const auto* info = message::find_header(split->name);
@@ -70,7 +74,7 @@ void intake_message::engine::take_header() {
     switch (which) {
     case header_id::received:
         if (++hops >= with.hopcount_limit && (status & status_hops) == 0) {
-            with.log.warning(writer.id() + ": message rejected: hopcount exceeded");
+            log.warning(writer.id() + ": message rejected: hopcount exceeded");
             fail_message(status_hops);
         }
         break;
@@ -115,7 +119,8 @@ void intake_message::engine::take_header() {
     if (with.drops(split->name)) {
         // Dropped.
     } else if (rewrite && request.origin != origin::notice) {
-        rewrite_header(*info, split->name, split->value);
+        if (auto rewritten = rewrite_header(*info, split->name, split->value); !rewritten)
+            return rewritten;
     } else if (header[split->name.size()] == ':') {
         put_header(header);
     } else {
@@ -125,10 +130,11 @@ void intake_message::engine::take_header() {
         put_header(plain);
     }
     header.clear();
+    return {};
 }
 
-void intake_message::engine::rewrite_header(const message::header_info& info, std::string_view name,
-                                            std::string_view value) {
+result<void> intake_message::engine::rewrite_header(const message::header_info& info, std::string_view name,
+                                                    std::string_view value) {
     auto items = address::parse_addresses(value, with.token_limit);
     const auto role = info.sender ? address_role::header_sender : address_role::header_recipient;
     bool changed = false;
@@ -147,8 +153,10 @@ void intake_message::engine::rewrite_header(const message::header_info& info, st
         if (request.map_addresses && with.addresses.has_canonical(role)) {
             auto mapped = with.addresses.canonical(after, role);
             if (!mapped) {
+                if (table::no_waiting::refused())
+                    return tl::make_unexpected(mapped.error());
                 fail_message(status_temporary);
-                return;
+                return {};
             }
             after = std::move(*mapped);
         }
@@ -166,6 +174,7 @@ void intake_message::engine::rewrite_header(const message::header_info& info, st
         out += header.substr(header.find(':'));
     }
     put_header(out);
+    return {};
 }
 
 void intake_message::engine::put_header(std::string_view logical) {
@@ -221,8 +230,9 @@ void intake_message::engine::add_missing() {
         put_header(with.undisclosed_header);
 }
 
-void intake_message::engine::end_headers() {
-    take_header();
+result<void> intake_message::engine::end_headers() {
+    if (auto taken = take_header(); !taken)
+        return taken;
     if (local_context() || with.always_add_missing || request.origin == origin::notice)
         add_missing();
     if (!logged_message_id)
@@ -234,6 +244,7 @@ void intake_message::engine::end_headers() {
     if (autodetect && (utf8 & (queue::sendopt_utf8_header | queue::sendopt_utf8_sender)) != 0)
         utf8 |= queue::sendopt_smtputf8;
     at = stage::body;
+    return {};
 }
 
 } // namespace mta::intake

@@ -10,7 +10,10 @@
 // Streaming: memory is a header and a write buffer, whatever the size of the message. A call that fails with an error
 // is about this host (disk, table): temporary. What is wrong with the message is the verdict's. After the first
 // problem further lines are taken and dropped, so that a caller may look once, at finish(). A message that was not
-// synced (or kept) is removed by the destructor. Not thread-safe; sync() may run on another thread.
+// synced (or kept) is removed by the destructor. Not thread-safe; any call may run on another thread.
+//
+// On a thread that may not wait (table/patience.hpp) a call that needed to wait fails and has done nothing yet: the caller
+// makes the same call again on a thread that may.
 #pragma once
 
 #include <sys/time.h>

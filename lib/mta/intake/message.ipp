@@ -14,6 +14,7 @@
 #include <mta/intake/engine.hpp>
 #include <mta/message/trace.hpp>
 #include <mta/queue/envelope.hpp>
+#include <mta/table/patience.hpp>
 
 namespace mta::intake {
 
@@ -162,8 +163,10 @@ result<void> intake_message::engine::add_recipient(const intake_recipient& to, b
     }
     auto expanded = with.addresses.expand(address);
     if (!expanded) {
+        if (table::no_waiting::refused())
+            return tl::make_unexpected(expanded.error());
         alias_trouble = expanded.error().code == errc::too_large;
-        with.log.warning(writer.id() + ": " +
+        log.warning(writer.id() + ": " +
                          (alias_trouble ? expanded.error().detail
                                         : "virtual_alias_maps map lookup problem for " + address + ": " +
                                               expanded.error().text() + " -- message not accepted, try again later"));
@@ -223,11 +226,12 @@ void intake_message::engine::body_line(std::string_view line, bool unterminated,
     put_text(line, unterminated);
 }
 
-void intake_message::engine::end_content() {
+result<void> intake_message::engine::end_content() {
     if (at == stage::envelope)
         start_content();
     if (at == stage::header)
-        end_headers();
+        if (auto ended = end_headers(); !ended)
+            return ended;
     if (record_open)
         writer.put(record_type::text, {});
     record_open = false;
@@ -236,6 +240,7 @@ void intake_message::engine::end_content() {
     at = stage::extracted;
     if (mime.eight_bit() || request.encoding == "8bit")
         writer.put_attribute("encoding", "8bit");
+    return {};
 }
 
 verdict intake_message::engine::judge() const {
@@ -318,8 +323,10 @@ result<void> intake_message::recipient(const intake_recipient& to) {
     auto& e = *engine_;
     if (e.at != engine::stage::envelope && e.at != engine::stage::extracted)
         return fail(errc::malformed, "a recipient in the middle of the text");
+    if (auto added = e.add_recipient(to); !added)
+        return added;
     e.only_recipient = e.recipient_calls++ == 0 ? (to.original.empty() ? to.address : to.original) : std::string();
-    return e.add_recipient(to);
+    return {};
 }
 
 result<void> intake_message::done_recipient(const intake_recipient& to) {
@@ -334,9 +341,10 @@ result<void> intake_message::content_line(std::string_view line, bool unterminat
     if (e.at != engine::stage::header && e.at != engine::stage::body)
         return fail(errc::malformed, "text after the end of the message");
     const bool first_piece = !e.line_open;
-    e.line_open = unterminated;
-    if (doomed())
+    if (doomed()) {
+        e.line_open = unterminated;
         return {};
+    }
     if (e.with.replace_stray_cr_lf && line.find_first_of("\r\n") != std::string_view::npos) {
         e.scratch = line;
         std::replace(e.scratch.begin(), e.scratch.end(), '\r', ' ');
@@ -345,14 +353,15 @@ result<void> intake_message::content_line(std::string_view line, bool unterminat
     }
     if (e.at == engine::stage::body)
         e.body_line(line, unterminated, first_piece);
-    else
-        e.header_line(line, unterminated, first_piece);
+    else if (auto taken = e.header_line(line, unterminated, first_piece); !taken)
+        return taken;
+    e.line_open = unterminated;
     return {};
 }
 
 result<void> intake_message::end_content() {
     if (engine_->at < engine::stage::extracted)
-        engine_->end_content();
+        return engine_->end_content();
     return {};
 }
 
@@ -361,7 +370,8 @@ result<verdict> intake_message::finish() {
     if (e.at == engine::stage::finished)
         return fail(errc::malformed, "finished twice");
     if (e.at != engine::stage::extracted)
-        e.end_content();
+        if (auto ended = e.end_content(); !ended)
+            return tl::make_unexpected(ended.error());
     if (!e.with.always_bcc.empty() && e.request.add_always_bcc && e.request.origin != origin::notice) {
         auto added = e.add_recipient({.address = e.with.always_bcc, .original = {}, .dsn_original = {},
                                       .notify = queue::notify_never},
@@ -390,7 +400,7 @@ result<verdict> intake_message::finish() {
         outcome = e.judge();
         if (outcome.accepted())
             outcome = {status_write, 451, "4.3.0", "Error: queue file write error"};
-        e.with.log.warning(e.writer.id() + ": " + sized.error().text());
+        e.log.warning(e.writer.id() + ": " + sized.error().text());
         e.writer.discard();
         return outcome;
     }

@@ -25,7 +25,6 @@ public:
     [[nodiscard]] static result<canonical> open(const config::configuration& cfg);
 
     [[nodiscard]] bool applies(address_use use) const noexcept;
-    [[nodiscard]] bool may_block() const noexcept;
 
     // Whether a table has an entry for the address of a sender or a recipient, whatever the classes say.
     [[nodiscard]] result<bool> knows(std::string_view address, bool sender);

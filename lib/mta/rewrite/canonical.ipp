@@ -56,10 +56,6 @@ bool canonical::applies(address_use use) const noexcept {
     return false;
 }
 
-bool canonical::may_block() const noexcept {
-    return sender_.tables.may_block() || recipient_.tables.may_block() || all_.tables.may_block();
-}
-
 result<std::optional<table::address_match>> canonical::find(table::maps& tables, std::string_view address) {
     table::address_lookup_options options;
     options.recipient_delimiter = delimiter_;

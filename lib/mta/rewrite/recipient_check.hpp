@@ -32,8 +32,6 @@ public:
     // also be known to sender_canonical_maps. Errors: a table without an answer: reply 451 4.3.0.
     [[nodiscard]] result<recipient_verdict> check(const route& where, bool sender = false);
 
-    [[nodiscard]] bool may_block() const noexcept;
-
 private:
     struct parts;
     explicit recipient_check(std::unique_ptr<parts> opened);

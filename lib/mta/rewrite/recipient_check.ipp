@@ -54,11 +54,6 @@ result<recipient_check> recipient_check::open(const config::configuration& cfg) 
     return recipient_check(std::move(opened));
 }
 
-bool recipient_check::may_block() const noexcept {
-    return parts_->local.may_block() || parts_->mailboxes.may_block() || parts_->relay.may_block() ||
-           parts_->aliases.may_block() || parts_->mapping.may_block();
-}
-
 result<bool> recipient_check::parts::listed(table::maps& tables, std::string_view address, bool bare_user) {
     table::address_lookup_options options;
     options.recipient_delimiter = cfg.text("recipient_delimiter");

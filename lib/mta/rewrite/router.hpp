@@ -38,8 +38,6 @@ public:
     // for a user of myhostname.
     [[nodiscard]] result<route> resolve(std::string_view sender, std::string_view recipient);
 
-    [[nodiscard]] bool may_block() const noexcept;
-
 private:
     struct parts;
     explicit router(std::unique_ptr<parts> opened);

@@ -92,11 +92,6 @@ result<router> router::open(const config::configuration& cfg) {
     return router(std::move(opened));
 }
 
-bool router::may_block() const noexcept {
-    return parts_->transports.may_block() || parts_->sender_relayhosts.may_block() ||
-           parts_->sender_transports.may_block() || parts_->relocated.may_block();
-}
-
 // user+ext@domain, user@domain, "@domain".
 result<std::optional<std::string>> router::parts::by_sender(table::maps& tables, std::string_view sender,
                                                             std::string_view null_key) const {

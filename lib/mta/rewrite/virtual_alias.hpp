@@ -23,7 +23,6 @@ public:
     [[nodiscard]] static result<virtual_alias> open(const config::configuration& cfg);
 
     [[nodiscard]] bool empty() const noexcept { return tables_.empty(); }
-    [[nodiscard]] bool may_block() const noexcept { return tables_.may_block(); }
 
     // Who gets mail for address: itself when no alias knows it. Errors: a table without an answer (temporary);
     // errc::too_large when a limit is passed, with a text for the log.

@@ -24,7 +24,6 @@ public:
                                            folding how = folding::fold_keys);
 
     [[nodiscard]] bool empty() const noexcept { return tables_.empty(); }
-    [[nodiscard]] bool may_block() const noexcept;
     [[nodiscard]] bool changed() const;
     [[nodiscard]] const std::string& title() const noexcept { return title_; }
 

@@ -19,10 +19,6 @@ result<maps> maps::open(std::string title, const std::vector<std::string>& specs
     return out;
 }
 
-bool maps::may_block() const noexcept {
-    return std::ranges::any_of(tables_, [](const auto& table) { return table->traits().may_block; });
-}
-
 bool maps::changed() const {
     return std::ranges::any_of(tables_, [](const auto& table) { return table->changed(); });
 }
