@@ -108,7 +108,11 @@ private:
     struct routing;
     void route_all(const message_ptr& message);
     void route_some(const std::shared_ptr<routing>& state);
-    void route_one(routing& state);
+    [[nodiscard]] bool route_one(routing& state);
+    void route_later(const std::shared_ptr<routing>& state);
+    boost::asio::awaitable<void> route_waiting();
+    boost::asio::awaitable<void> route_on_thread(std::shared_ptr<routing> state);
+    void take_route(routing& state, std::size_t index, result<rewrite::route> route);
     [[nodiscard]] result<rewrite::route> route_of(const active_message& message,
                                                   const std::string& recipient);
     void add_batch(const message_ptr& message, delivery::batch work, const std::string& queue_key);
@@ -174,6 +178,8 @@ private:
     };
     scan_state incoming_;
     scan_state deferred_;
+    std::deque<std::shared_ptr<routing>> unrouted_; // a table has to wait for them
+    std::size_t routers_ = 0;                       // that take care of these
     bool feed_posted_ = false;
     int turn_ = 0;
 };

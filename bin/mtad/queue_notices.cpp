@@ -135,7 +135,8 @@ boost::asio::awaitable<void> queue_manager::finish_with_notices(message_ptr mess
         return queued;
     };
     ++notices_running_;
-    auto done = co_await worker_.disk().run(std::move(job));
+    // One notice at a time, and it may wait for a table: flushes of others must not queue behind it.
+    auto done = co_await worker_.notices().run(std::move(job));
     --notices_running_;
     if (!done) {
         log_.warning(message->id + ": notice not sent, will be tried again: " + done.error().text());

@@ -2,9 +2,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <iterator>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 
 #include <mta/config/command_log.hpp>
 #include <mta/table/environment.hpp>
@@ -58,6 +60,11 @@ int run_worker(const std::string& role, const std::string& config_directory) {
     table::set_environment(*cfg, *log);
     boost::asio::io_context io(1);
     worker self(io, role, *cfg, *log);
+    // Once: a successor that cannot open the table either would be no help.
+    table::set_unreadable_table_handler([&self, &io, asked = std::make_shared<std::atomic<bool>>()](const std::string& why) {
+        if (!asked->exchange(true))
+            boost::asio::post(io, [&self, why] { self.request_successor(why); });
+    });
     const auto fatal = [&](const error& reason) {
         log->fatal(reason.text());
         return 1;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "lookups.hpp"
 #include "smtpd_session.hpp"
 
 namespace mta::daemon {
@@ -14,6 +15,7 @@ namespace {
 
 constexpr net::milliseconds short_wait{1000};
 constexpr const char* write_trouble = "451 4.3.0 Error: queue file write error";
+constexpr const char* lookup_trouble = "451 4.3.0 Temporary lookup failure";
 
 } // namespace
 
@@ -56,7 +58,7 @@ std::string smtpd_session::count_client(const smtp::server_peer& peer) {
     const int now = ++home_->clients_[counted_];
     if (home_->connection_limit_ <= 0 || now <= home_->connection_limit_)
         return {};
-    if (const auto own = home_->world_->in_mynetworks(peer.name, peer.address); own && *own)
+    if (inside_)
         return {};
     log_.warning("Connection concurrency limit exceeded: " + std::to_string(now) + " from " + peer.text() +
                  " for service " + home_->where_.service);
@@ -84,16 +86,17 @@ awaitable<smtp::server_peer> smtpd_session::identify() {
         if (!found.remark.empty())
             log_.warning(found.remark);
     }
-    const auto own = home_->world_->in_mynetworks(peer.name, peer.address);
-    const bool inside = own && *own;
-    peer.bare_newline_excluded = home_->newline_exclusions_ && inside;
-    local_rewrite_ = (home_->local_networks_ && inside) ||
+    auto asked = [this, &peer] { return home_->world_->in_mynetworks(peer.name, peer.address); };
+    const auto own = co_await look_up(shared_->owner, asked);
+    inside_ = own && *own;
+    peer.bare_newline_excluded = home_->newline_exclusions_ && inside_;
+    local_rewrite_ = (home_->local_networks_ && inside_) ||
                      (home_->local_interfaces_ &&
                       std::ranges::find(home_->own_addresses_, peer.address) != home_->own_addresses_.end());
     co_return peer;
 }
 
-smtp::verdict smtpd_session::ask(smtp::server_session& session) {
+awaitable<smtp::verdict> smtpd_session::ask(smtp::server_session& session) {
     smtp::verdict answer;
     if (session.stage() == check_stage::mail) {
         if (auto trouble = home_->storage_trouble(); !trouble.empty()) {
@@ -101,17 +104,25 @@ smtp::verdict smtpd_session::ask(smtp::server_session& session) {
             answer.reply = "452 4.3.1 Insufficient system storage";
             log_.info("NOQUEUE: reject: MAIL from " + session.peer().text() + ": " + answer.reply + ";" +
                       session.log_context(false));
-            return answer;
+            co_return answer;
         }
     }
     facts_.pipelined = session.pipelined();
-    auto decision = home_->policy_.check(session, facts_, *home_->world_);
-    for (const auto& line : decision.warnings)
+    auto judge = [this, &session]() -> result<policy::decision> {
+        return home_->policy_.check(session, facts_, *home_->world_);
+    };
+    auto decision = co_await look_up(shared_->owner, judge);
+    if (!decision) {
+        log_.warning("lookups for " + session.peer().text() + ": " + decision.error().text());
+        answer.reply = lookup_trouble;
+        co_return answer;
+    }
+    for (const auto& line : decision->warnings)
         log_.warning(line);
-    for (const auto& line : decision.logs)
+    for (const auto& line : decision->logs)
         log_.info(line);
-    answer.reply = std::move(decision.reply);
-    return answer;
+    answer.reply = std::move(decision->reply);
+    co_return answer;
 }
 
 intake::intake_request smtpd_session::describe(const smtp::server_session& session) const {
@@ -139,17 +150,26 @@ intake::intake_request smtpd_session::describe(const smtp::server_session& sessi
 }
 
 // Opens the queue file at the first recipient, and adds to it.
-smtp::verdict smtpd_session::add_recipient(smtp::server_session& session) {
+awaitable<smtp::verdict> smtpd_session::add_recipient(smtp::server_session& session) {
     smtp::verdict answer;
     if (!message_) {
         shared_->context.use_log(log_.with_tag(shared_->cleanup_tag));
-        auto begun = intake::intake_message::begin(shared_->context, describe(session));
-        if (!begun) {
-            log_.warning("cannot create a queue file: " + begun.error().text());
+        auto reserved = intake::intake_message::reserve(shared_->context);
+        if (!reserved) {
+            log_.warning("cannot create a queue file: " + reserved.error().text());
             answer.reply = write_trouble;
-            return answer;
+            co_return answer;
         }
-        message_ = std::make_shared<intake::intake_message>(std::move(*begun));
+        const auto message = std::make_shared<intake::intake_message>(std::move(*reserved));
+        const auto about = describe(session);
+        auto begin = [message, &about] { return message->describe(about); };
+        const auto begun = co_await look_up(shared_->owner, begin);
+        if (!begun) {
+            log_.warning(message->queue_id() + ": " + begun.error().text());
+            answer.reply = write_trouble;
+            co_return answer;
+        }
+        message_ = message;
         session.set_queue_id(message_->queue_id());
         log_.info(message_->queue_id() + ": client=" + session.peer().text());
     }
@@ -158,11 +178,38 @@ smtp::verdict smtpd_session::add_recipient(smtp::server_session& session) {
     to.address = given.address;
     to.dsn_original = given.dsn_orig_rcpt;
     to.notify = static_cast<int>(given.notify);
-    if (auto added = message_->recipient(to); !added) {
+    auto add = [message = message_, &to] { return message->recipient(to); };
+    const auto added = co_await look_up(shared_->owner, add);
+    if (!added) {
         log_.warning(message_->queue_id() + ": " + added.error().text());
         answer.reply = write_trouble;
     }
-    return answer;
+    co_return answer;
+}
+
+// A line of the text; false when a table has to wait for it. Nearly all need none, and should cost no coroutine.
+bool smtpd_session::add_line_at_once(smtp::server_session& session) {
+    const table::no_waiting on_the_loop;
+    const auto queued = message_->content_line(session.line(), session.unterminated());
+    if (table::no_waiting::refused())
+        return false;
+    if (!queued)
+        refuse_content(session, queued.error());
+    return true;
+}
+
+awaitable<void> smtpd_session::add_line(smtp::server_session& session) {
+    auto add = [message = message_, &session] {
+        return message->content_line(session.line(), session.unterminated());
+    };
+    const auto queued = co_await look_up(shared_->owner, add);
+    if (!queued)
+        refuse_content(session, queued.error());
+}
+
+void smtpd_session::refuse_content(smtp::server_session& session, const error& why) const {
+    log_.warning(message_->queue_id() + ": " + why.text());
+    session.refuse_content(write_trouble);
 }
 
 // Completes the message; 250 only after the flush.
@@ -174,7 +221,8 @@ awaitable<smtp::verdict> smtpd_session::commit() {
         co_return answer;
     }
     const std::string id = whole->queue_id();
-    auto judged = whole->finish();
+    auto finish = [whole] { return whole->finish(); };
+    auto judged = co_await look_up(shared_->owner, finish);
     if (!judged) {
         log_.warning(id + ": " + judged.error().text());
         answer.reply = write_trouble;
@@ -237,17 +285,19 @@ awaitable<void> smtpd_session::talk(smtp::server_session& session) {
         case step::pause:
             (void)co_await net::sleep_for(settings_.error_sleep);
             break;
-        case step::check:
-            session.answer(ask(session));
+        case step::check: {
+            auto answer = co_await ask(session);
+            session.answer(std::move(answer));
             break;
-        case step::recipient:
-            session.answer(add_recipient(session));
+        }
+        case step::recipient: {
+            auto answer = co_await add_recipient(session);
+            session.answer(std::move(answer));
             break;
+        }
         case step::line:
-            if (auto queued = message_->content_line(session.line(), session.unterminated()); !queued) {
-                log_.warning(message_->queue_id() + ": " + queued.error().text());
-                session.refuse_content(write_trouble);
-            }
+            if (!add_line_at_once(session))
+                co_await add_line(session);
             break;
         case step::commit: {
             auto answer = co_await commit();

@@ -33,10 +33,13 @@ private:
     [[nodiscard]] std::string count_client(const smtp::server_peer& peer);
     [[nodiscard]] boost::asio::awaitable<void> talk(smtp::server_session& session);
     [[nodiscard]] boost::asio::awaitable<void> read(smtp::server_session& session);
-    [[nodiscard]] smtp::verdict ask(smtp::server_session& session);
-    [[nodiscard]] smtp::verdict add_recipient(smtp::server_session& session);
+    [[nodiscard]] boost::asio::awaitable<smtp::verdict> ask(smtp::server_session& session);
+    [[nodiscard]] boost::asio::awaitable<smtp::verdict> add_recipient(smtp::server_session& session);
+    [[nodiscard]] bool add_line_at_once(smtp::server_session& session);
+    [[nodiscard]] boost::asio::awaitable<void> add_line(smtp::server_session& session);
     [[nodiscard]] boost::asio::awaitable<smtp::verdict> commit();
     [[nodiscard]] intake::intake_request describe(const smtp::server_session& session) const;
+    void refuse_content(smtp::server_session& session, const error& why) const;
     void write_logs(smtp::server_session& session) const;
     void last_words(std::string_view text) const noexcept;
 
@@ -49,6 +52,7 @@ private:
     std::string counted_; // the address under which this session counts
     net::socket_address remote_, here_;
     policy::client_facts facts_;
+    bool inside_ = false; // in mynetworks
     bool local_rewrite_ = false;
     std::shared_ptr<intake::intake_message> message_;
     smtp::server_session* protocol_ = nullptr; // while it runs

@@ -9,6 +9,7 @@
 #include <mta/core/attr.hpp>
 #include <mta/core/local_socket.hpp>
 #include <mta/core/text.hpp>
+#include <mta/table/live_table.hpp>
 
 #include "control.hpp"
 #include "worker.hpp"
@@ -19,6 +20,9 @@ namespace {
 // fsyncs of separate files merge in the kernel's journal only when they overlap.
 constexpr std::size_t disk_threads = 16;
 constexpr std::size_t disk_queue = 20000;
+// Some tables may be slow at once; each holds live_table_handles threads for long, and no more.
+constexpr std::size_t table_threads = 4 * table::live_table_handles;
+constexpr std::size_t table_queue = 2000;
 constexpr std::size_t ipc_threads = 8;
 constexpr std::size_t ipc_queue = 1000;
 
@@ -39,6 +43,8 @@ struct worker::impl {
 worker::worker(boost::asio::io_context& io, std::string role, config::configuration cfg, logger log)
     : io_(io), role_(std::move(role)), cfg_(std::move(cfg)), log_(std::move(log)),
       disk_(std::make_unique<net::pool>(io, disk_threads, disk_queue)),
+      tables_(std::make_unique<net::pool>(io, table_threads, table_queue)),
+      notices_(std::make_unique<net::pool>(io, std::size_t{1}, disk_queue)),
       local_ipc_(std::make_unique<net::pool>(io, ipc_threads, ipc_queue)), impl_(std::make_unique<impl>(io)) {}
 
 worker::~worker() = default;

@@ -50,6 +50,10 @@ public:
 
     // For fsync, and for whatever else waits for a disk.
     [[nodiscard]] net::pool& disk() noexcept { return *disk_; }
+    // For lookups in tables that have to wait (lookups.hpp).
+    [[nodiscard]] net::pool& tables() noexcept { return *tables_; }
+    // For notices about mail, made one after the other.
+    [[nodiscard]] net::pool& notices() noexcept { return *notices_; }
     // For conversations with local programs, which may be slow.
     [[nodiscard]] net::pool& local_ipc() noexcept { return *local_ipc_; }
     // The queue; relative to the working directory, which is queue_directory.
@@ -140,6 +144,8 @@ private:
     unsigned long counter_ = 0;
     int busy_ = 0;
     std::unique_ptr<net::pool> disk_;
+    std::unique_ptr<net::pool> tables_;
+    std::unique_ptr<net::pool> notices_;
     std::unique_ptr<net::pool> local_ipc_;
     std::unique_ptr<queue::spool> spool_;
     std::vector<std::function<void()>> stop_actions_;

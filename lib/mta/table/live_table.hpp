@@ -7,8 +7,9 @@
 // (set_unreadable_table_handler) hears of it once.
 //
 // A table that asks a server has several handles, each with a connection of its own, so that as many threads get answers
-// at once; further ones wait a moment, then hear "try again later": a dead server holds a few threads, never all. Handles
-// are opened at once, since rights may be given up later; connections are made when they are needed.
+// at once; further ones wait for their turn. When no turn comes for a second the server hangs, and they hear "try again
+// later" at once: it holds as many threads as there are handles, never all. Handles are opened at once, since rights may
+// be given up later; connections are made when they are needed.
 //
 // Thread-safe, lookups respect patience.hpp: on an event loop a table that would have to wait says so.
 #pragma once

@@ -11,8 +11,8 @@ namespace mta::table {
 namespace {
 
 constexpr std::chrono::seconds check_interval{1};
-// How long a lookup waits for others to end; more of them than handles are slow when a server hangs.
-constexpr std::chrono::seconds longest_queueing{3};
+// When all handles are in use and none came back for so long, their server hangs: nobody queues up behind them.
+constexpr std::chrono::seconds stalled_after{1};
 
 bool lacks_rights(const mta::error& why) {
     return why.code == std::errc::permission_denied || why.code == std::errc::operation_not_permitted;
@@ -54,7 +54,6 @@ private:
 
     result<lease> take() {
         std::unique_lock guard(mutex_);
-        const auto deadline = std::min(waiting_ends(), clock::now() + longest_queueing);
         for (;;) {
             if (is_due()) {
                 if (!may_wait())
@@ -70,11 +69,13 @@ private:
                     return would_wait();
                 lease out(idle_.back().release(), {this, generation_});
                 idle_.pop_back();
+                moved_ = clock::now();
                 return out;
             }
             if (!may_wait())
                 return would_wait();
-            if (freed_.wait_until(guard, deadline) == std::cv_status::timeout && idle_.empty())
+            const auto end = std::min(waiting_ends(), moved_ + stalled_after);
+            if (freed_.wait_until(guard, end) == std::cv_status::timeout && idle_.empty() && clock::now() >= end)
                 return fail(errc::temporary, "too many lookups wait for table " + spec_);
         }
     }
@@ -84,6 +85,7 @@ private:
         if (generation != generation_)
             return;
         idle_.push_back(std::move(handle));
+        moved_ = clock::now();
         freed_.notify_one();
     }
 
@@ -151,6 +153,7 @@ private:
     bool opening_ = false;
     unsigned generation_ = 0;
     clock::time_point checked_ = clock::now();
+    clock::time_point moved_ = clock::now(); // a handle was taken or came back
 };
 
 } // namespace
