@@ -12,6 +12,7 @@
 #include <mta/core/file.hpp>
 #include <mta/core/text.hpp>
 #include <mta/queue/record_file.hpp>
+#include <mta/queue/size_record.hpp>
 #include <mta/queue/spool.hpp>
 
 #include "message_printer.hpp"
@@ -156,6 +157,7 @@ private:
         printer.begin();
         queue::record_file records(fd, size, opt_.verbose > 0 ? queue::pointers::hand_out : queue::pointers::follow);
         records.seek(opt_.start);
+        queue::size_record text;
         long long jumps = 0;
         for (;;) {
             const auto offset = records.offset();
@@ -166,9 +168,25 @@ private:
             }
             if (!*record || !printer.print(**record, offset))
                 return;
+            if ((*record)->type == queue::record_type::size && offset == 0)
+                text = queue::parse_size_record((*record)->data).value_or(queue::size_record{});
+            if ((*record)->type == queue::record_type::message && !opt_.header && !opt_.body)
+                skip_text(records, text);
             if ((*record)->type == queue::record_type::pointer && !opt_.raw && ++jumps <= size)
                 follow(records, **record, name);
         }
+    }
+
+    // Goes to the end of the message text when the size record knows it: the pieces that a filter put elsewhere are
+    // not looked for.
+    static void skip_text(queue::record_file& records, const queue::size_record& text) {
+        const auto end = text.data_offset + text.content_size;
+        if (text.data_offset <= 0 || text.content_size < 0 || end >= records.size())
+            return;
+        const auto back = records.offset();
+        records.seek(end);
+        const auto found = records.next();
+        records.seek(found && *found && (*found)->type == queue::record_type::extracted ? end : back);
     }
 
     // With -v pointers are shown, and followed all the same unless -r asks for the order in the file.

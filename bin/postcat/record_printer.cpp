@@ -104,7 +104,6 @@ bool record_printer::print(const queue::file_record& record, long long offset) {
         if (state_ != state::extracted)
             warn_(name_ + ": out-of-order message end marker");
         marker("MESSAGE FILE END", record.type, offset);
-        state_ = state::extracted;
         return opt_.raw && opt_.verbose > 0;
     case record_type::text:
         text(record, offset);
@@ -119,16 +118,16 @@ bool record_printer::print(const queue::file_record& record, long long offset) {
         labelled(record, offset);
         break;
     }
-    inside_line_ = false;
     return true;
 }
 
 void record_printer::text(const queue::file_record& record, long long offset) {
     const bool unterminated = record.type == record_type::unterminated;
-    if (state_ == state::header && !inside_line_ && !message::is_continuation(record.data) &&
+    // A line that goes on in the next record is known by what was printed of it last: unless its beginning was,
+    // the rest counts as body. The reference's way; tests/interop/postcat.py.
+    if (state_ == state::header && !open_line_ && !message::is_continuation(record.data) &&
         message::header_name_length(record.data) == 0)
         state_ = state::body;
-    inside_line_ = unterminated;
     if (!shown())
         return;
     prefix(record.type, offset);

@@ -42,8 +42,7 @@ private:
     text_sink out_;
     text_sink warn_;
     state state_ = state::envelope;
-    bool inside_line_ = false;  // the last text record was unterminated
-    bool open_line_ = false;    // so was the last output
+    bool open_line_ = false; // the last output has no line end yet
     bool line_start_ = true;
 };
 

@@ -42,7 +42,6 @@ std::string_view record_label(record_type type, bool in_content) noexcept {
         {'o', "dsn_original_recipient"},
         {'n', "dsn_notify_flags"},
         {'E', "message_end"},
-        {'m', "milter_count"},
     }};
     if (in_content && type == record_type::unterminated)
         return "unterminated_text";
