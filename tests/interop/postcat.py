@@ -10,10 +10,14 @@ import checks as harness
 from checks import Skip, command, project_root, wait_until
 from mtad import Mtad
 from reference import library_path, tool
+from reference_spool import ReferenceSpool
 from server import new_directory
 
 OPTIONS = ["", "-e", "-h", "-b", "-be", "-eh", "-bh", "-d", "-o", "-do", "-v", "-ov", "-r", "-ro", "-rov", "-dorv",
-           "-s 97", "-s 97 -b", "-c {config}"]
+           "-s 97", "-s 97 -b", "-c {config}", "-q", "-qbh", "-qv", "-qe -do", "-q -c {config}", "-vv", "-bv", "-hov", "-ebh -v",
+           "-s 0", "-ev", "-erov", "-s 150 -rov", "-s 999999999", "-s -1", "-s x", "-s", "-n", "-Z"]
+# These end with an error on some file or on each, and then the reference sleeps a second: one file is enough.
+FATAL = ("-s 150 -rov", "-s 999999999", "-s -1", "-s x", "-s", "-n", "-Z")
 
 
 def record(kind, data=b""):
@@ -42,23 +46,64 @@ ODD = {
 }
 
 
-def compare(checks, files, config):
-    both = []
+tally = [0, 0]
+
+
+def run_both(words, config, standard_input=None):
+    """(exit status, standard output) of the reference's and of ours."""
     for program, extra in ((tool("postcat"), {"LD_LIBRARY_PATH": library_path()}), (command("postcat"), {})):
-        environment = {"MAIL_CONFIG": config, "TZ": "Europe/Paris", "PATH": "/usr/bin:/bin",
+        environment = {"MAIL_CONFIG": config, "TZ": "Europe/Paris", "PATH": "/usr/bin:/bin", "LC_ALL": "C",
                        "MTAD_NO_FATAL_DELAY": "1", **extra}
-        both.append((program, environment))
+        done = subprocess.run([program, *words], stdin=standard_input or subprocess.DEVNULL, capture_output=True,
+                              env=environment, timeout=60)
+        if standard_input:
+            standard_input.seek(0)
+        yield done.returncode, done.stdout
+
+
+def differs(words, config, standard_input=None):
+    theirs, ours = run_both(words, config, standard_input)
+    tally[0] += theirs == ours
+    tally[1] += 1
+    return theirs != ours and (f"postcat {' '.join(words)}\n  reference {theirs[0]} {theirs[1][-300:]!r}\n"
+                               f"  ours      {ours[0]} {ours[1][-300:]!r}")
+
+
+def compare(checks, files, config, by_id=()):
+    """Every option on every file; those of by_id also as queue IDs and on standard input."""
+    fatal_done = False
     for label, path in sorted(files.items()):
         wrong = []
         # A fatal error makes the reference sleep a second: broken files get one look.
         for options in OPTIONS[:1] if label == "cut" else OPTIONS:
             words = options.format(config=config).split()
-            results = [subprocess.run([program, *words, path], capture_output=True, env=environment, timeout=60)
-                       for program, environment in both]
-            if results[0].stdout != results[1].stdout or results[0].returncode != results[1].returncode:
-                wrong.append(f"postcat {options}: {results[0].returncode} {results[0].stdout[-300:]!r}\n"
-                             f"ours: {results[1].returncode} {results[1].stdout[-300:]!r}")
-        checks.ok(not wrong, f"postcat prints the same of {label}", "\n".join(wrong))
+            queue_id = any(word.startswith("-q") for word in words)
+            if (options in FATAL and fatal_done) or (queue_id and label not in by_id):
+                continue
+            wrong.append(differs([*words, os.path.basename(path) if queue_id else path], config))
+        if label in by_id:
+            with open(path, "rb") as file:
+                for options in ("", "-bh", "-do"):
+                    wrong.append(differs(options.split(), config, file))
+            wrong.append(differs(["-e", path, os.path.join(os.path.dirname(path), ".", os.path.basename(path))], config))
+        fatal_done = True
+        checks.ok(not any(wrong), f"postcat prints the same of {label}", "\n".join(filter(None, wrong)))
+
+
+def of_the_reference(checks):
+    """A spool that the reference filled, with everything that an envelope can have; long names too."""
+    for long_ids in ("no", "yes"):
+        with ReferenceSpool({"enable_long_queue_ids": long_ids}) as reference:
+            reference.fill()
+            reference.stop()
+            reference.add_maildrop()
+            os.utime(os.path.join(reference.config, "main.cf"), (1, 1))
+            paths = sorted(reference.queue_files()) if long_ids == "no" else sorted(reference.queue_files())[:6]
+            files = {f"{queue} file {number} of the reference (long IDs {long_ids})": path
+                     for number, (queue, path) in enumerate(paths)}
+            compare(checks, files, reference.config, by_id=files)
+            wrong = [differs(["-q", name], reference.config) for name in ("NOSUCH", "a/b", "", "4jWbK42XXhz1vJ55")]
+            checks.ok(not any(wrong), f"postcat -q of IDs that are none (long IDs {long_ids})", "\n".join(filter(None, wrong)))
 
 
 def of_ours(checks):
@@ -92,6 +137,9 @@ def main(checks):
             file.write(data)
         files[label] = path
     compare(checks, files, config)
+    if os.geteuid() == 0:
+        of_the_reference(checks)
+    checks.note(f"{tally[0]} of {tally[1]} equal to the reference")
     try:
         command("mtad")
     except Skip as reason:
