@@ -63,8 +63,15 @@ TEST_CASE("lists split on blanks and commas, braces hold together", "[config][va
 TEST_CASE("compatibility levels compare part by part", "[config][values]") {
     CHECK(*config::parse_level("3.10") > *config::parse_level("3.9"));
     CHECK(*config::parse_level("3") == *config::parse_level("3.0.0"));
-    for (const char* text : {"", "x", "3.", ".3", "3.x", "1.2.3.4", "-1", "99999999999999999999"}) {
+    for (const char* text : {"", "x", "3.", ".3", "3.x", "1.2.3.4", "-1", "99999999999999999999", "1 ", "1.1024", "1.0.1024",
+                             "8796093022208"}) {
         CAPTURE(text);
         CHECK(!config::parse_level(text));
     }
+    for (const char* text : {" 1", "+1", "01", "1. 0", "1.+0.0"}) {
+        CAPTURE(text);
+        REQUIRE(config::parse_level(text));
+        CHECK(*config::parse_level(text) == *config::parse_level("1"));
+    }
+    CHECK(config::parse_level("8796093022207.1023.1023"));
 }

@@ -7,8 +7,7 @@
 namespace mta::config {
 namespace detail {
 
-constexpr int nesting_limit = 100; // values within values, as the reference
-constexpr int brace_limit = 300;   // and braces within braces
+constexpr int nesting_limit = 100; // as the reference
 
 inline bool name_character(char c) noexcept {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -38,47 +37,36 @@ inline std::string_view skip_blanks(std::string_view text) noexcept {
     return first == std::string_view::npos ? text.substr(text.size()) : text.substr(first);
 }
 
+// Every level is a text inside another: a value, what stands behind ? or :, a side of a comparison.
 class expander {
 public:
     expander(macro_source& source, values_are how) : source_(source), how_(how) {}
 
-    result<void> text(std::string_view whole, std::string& out, int depth) {
-        const nested guard(braces_);
-        if (braces_ > brace_limit)
-            return fail(errc::too_large,
-                        "unreasonable macro call nesting: \"" + std::string(whole.substr(0, 100)) + '"');
+    result<void> text(std::string_view whole, std::string& out, int level) {
         for (auto rest = whole; !rest.empty();) {
             const auto dollar = std::min(rest.find('$'), rest.size());
-            out += rest.substr(0, dollar);
-            rest.remove_prefix(dollar);
-            if (rest.empty())
-                break;
+            if (dollar > 0) {
+                if (level > nesting_limit)
+                    return too_deep(rest.substr(0, dollar));
+                out += rest.substr(0, dollar);
+                rest.remove_prefix(dollar);
+                continue;
+            }
             rest.remove_prefix(1);
             if (!rest.empty() && rest.front() == '$') {
+                if (level > nesting_limit)
+                    return too_deep("$");
                 out += '$';
                 rest.remove_prefix(1);
                 continue;
             }
-            if (!rest.empty() && (rest.front() == '{' || rest.front() == '(')) {
-                const bool curly = rest.front() == '{';
-                rest.remove_prefix(1);
-                const auto end = closing(rest, curly ? '{' : '(', curly ? '}' : ')');
-                if (end == std::string_view::npos)
-                    return bad("truncated macro reference: \"" + std::string(whole) + '"');
-                const auto body = skip_blanks(rest.substr(0, end));
-                if (body.empty())
-                    return bad("empty macro name: \"" + std::string(whole) + '"');
-                if (auto done = reference(body, out, depth); !done)
-                    return done;
-                rest.remove_prefix(end + 1);
-                continue;
-            }
-            const auto length = name_length(rest);
-            if (length == 0)
-                return bad("empty macro name: \"" + std::string(whole) + '"');
-            if (auto done = value(rest.substr(0, length), out, depth); !done)
+            const auto body = reference_body(whole, rest);
+            if (!body)
+                return tl::make_unexpected(body.error());
+            if (level > nesting_limit)
+                return too_deep(*body);
+            if (auto done = reference(*body, out, level); !done)
                 return done;
-            rest.remove_prefix(length);
         }
         return {};
     }
@@ -86,12 +74,36 @@ public:
 private:
     static failure bad(std::string what) { return fail(errc::malformed, std::move(what)); }
 
-    // What the reader sees: ..."the last thing understood" >>> "the rest".
-    static failure bad_at(std::string_view what, std::string_view before, std::string_view after) {
-        return bad(std::string(what) + " at: \"..." + std::string(before) + ">>>" + std::string(after) + '"');
+    static failure too_deep(std::string_view token) {
+        return fail(errc::too_large, "unreasonable macro call nesting: \"" + std::string(token) + '"');
     }
 
-    result<void> value(std::string_view name, std::string& out, int depth) {
+    // Where reading stopped: …"what was understood" >>> "the beginning of what was not".
+    static failure bad_at(std::string_view what, std::string_view understood, std::string_view rest) {
+        return bad(std::string(what) + " at: \"..." + std::string(understood) + ">>>" +
+                   std::string(rest.substr(0, 20)) + '"');
+    }
+
+    // NAME, or the inside of {…} or (…), behind a $. rest is moved behind it.
+    static result<std::string_view> reference_body(std::string_view whole, std::string_view& rest) {
+        std::string_view body;
+        if (!rest.empty() && (rest.front() == '{' || rest.front() == '(')) {
+            const bool curly = rest.front() == '{';
+            const auto end = closing(rest.substr(1), curly ? '{' : '(', curly ? '}' : ')');
+            if (end == std::string_view::npos)
+                return bad("truncated macro reference: \"" + std::string(whole) + '"');
+            body = rest.substr(1, end);
+            rest.remove_prefix(end + 2);
+        } else {
+            body = rest.substr(0, name_length(rest));
+            rest.remove_prefix(body.size());
+        }
+        if (body.empty())
+            return bad("empty macro name: \"" + std::string(whole) + '"');
+        return body;
+    }
+
+    result<void> value(std::string_view name, std::string& out, int level) {
         const auto found = source_.find(name);
         if (!found)
             return {};
@@ -99,14 +111,8 @@ private:
             out += *found;
             return {};
         }
-        if (found->find('$') == std::string_view::npos) {
-            out += *found;
-            return {};
-        }
-        if (depth >= nesting_limit)
-            return fail(errc::too_large, "unreasonable macro call nesting: \"" + std::string(name) + '"');
         const std::string copy(*found); // the source may reuse its storage
-        return text(copy, out, depth + 1);
+        return text(copy, out, level + 1);
     }
 
     // {text} at the start of rest, which is moved behind it and the blanks that follow.
@@ -119,44 +125,46 @@ private:
         return inner;
     }
 
-    result<void> reference(std::string_view body, std::string& out, int depth) {
-        std::string_view rest = body;
-        std::string_view understood;
+    result<void> reference(std::string_view body, std::string& out, int level) {
+        auto rest = skip_blanks(body);
+        const bool relation = !rest.empty() && rest.front() == '{';
         bool holds = false;
         std::string_view name;
-        const bool relation = body.front() == '{';
         if (relation) {
-            const auto answer = compare(rest, understood, depth);
+            const auto answer = compare(rest, level);
             if (!answer)
                 return tl::make_unexpected(answer.error());
             holds = *answer;
         } else {
             name = rest.substr(0, name_length(rest));
-            understood = name;
-            rest = skip_blanks(rest.substr(name.size()));
+            const auto behind = rest.substr(name.size());
+            rest = skip_blanks(behind);
+            if (!rest.empty() && rest.front() != '?' && rest.front() != ':')
+                return bad_at("attribute name syntax error", body.substr(0, body.size() - behind.size()), behind);
         }
         if (rest.empty()) {
             if (!relation)
-                return value(name, out, depth);
+                return value(name, out, level);
             if (holds)
                 out += "true";
             return {};
         }
         const char mark = rest.front();
         if (mark != '?' && mark != ':')
-            return bad_at(relation ? "\"?\" expected" : "attribute name syntax error", understood, rest);
+            return bad_at("\"?\" or \":\" expected", "}", rest);
         if (!relation) {
             const auto found = source_.find(name);
             holds = found && !found->empty();
         }
-        return choose(rest.substr(1), mark == '?' ? holds : !holds, mark == '?', out, depth);
+        return choose(rest.substr(1), mark == '?' ? holds : !holds, mark == '?', out, level);
     }
 
     // What stands behind ? or :. first says whether its text is wanted; may_else whether :{…} may follow.
-    result<void> choose(std::string_view rest, bool first, bool may_else, std::string& out, int depth) {
-        rest = skip_blanks(rest);
+    // Text without braces runs to the end and keeps its blanks.
+    result<void> choose(std::string_view rest, bool first, bool may_else, std::string& out, int level) {
         std::string_view yes = rest;
         std::string_view no;
+        rest = skip_blanks(rest);
         if (!rest.empty() && rest.front() == '{') {
             auto inner = braced(rest);
             if (!inner)
@@ -166,8 +174,8 @@ private:
             if (!rest.empty() && may_else) {
                 if (rest.front() != ':')
                     return bad_at("\":\" expected", understood, rest);
-                rest = skip_blanks(rest.substr(1));
-                no = rest;
+                no = rest.substr(1);
+                rest = skip_blanks(no);
                 if (!rest.empty() && rest.front() == '{') {
                     inner = braced(rest);
                     if (!inner)
@@ -181,78 +189,70 @@ private:
             if (!rest.empty())
                 return bad_at("unexpected input", understood, rest);
         }
-        return text(first ? yes : no, out, depth);
+        return text(first ? yes : no, out, level + 1);
     }
 
     static int order(long long a, long long b) noexcept { return a < b ? -1 : a > b ? 1 : 0; }
 
     static result<int> weigh(std::string_view left, std::string_view right, bool levels) {
-        if (levels) {
-            const auto a = parse_level(left);
-            if (!a)
-                return tl::make_unexpected(a.error());
-            const auto b = parse_level(right);
-            if (!b)
-                return tl::make_unexpected(b.error());
-            return order(*a, *b);
-        }
+        const auto parse = [&](std::string_view side) -> result<long long> {
+            if (levels)
+                return parse_level(side);
+            if (const auto number = parse_integer(side))
+                return *number;
+            return bad("number too large in a comparison: " + std::string(side));
+        };
         const auto digits = [](std::string_view word) {
             return !word.empty() && word.find_first_not_of("0123456789") == std::string_view::npos;
         };
-        if (digits(left) && digits(right)) {
-            const auto a = parse_integer(left);
-            const auto b = parse_integer(right);
-            if (a && b)
-                return order(*a, *b);
-        }
-        return order(left.compare(right), 0);
+        if (!levels && !(digits(left) && digits(right)))
+            return order(left.compare(right), 0);
+        const auto a = parse(left);
+        if (!a)
+            return tl::make_unexpected(a.error());
+        const auto b = parse(right);
+        if (!b)
+            return tl::make_unexpected(b.error());
+        return order(*a, *b);
     }
 
     // {left} operator {right} at the start of rest, which is moved behind it.
-    result<bool> compare(std::string_view& rest, std::string_view& understood, int depth) {
-        auto inner = braced(rest);
-        if (!inner)
-            return tl::make_unexpected(inner.error());
+    result<bool> compare(std::string_view& rest, int level) {
+        const auto left_text = braced(rest);
+        if (!left_text)
+            return tl::make_unexpected(left_text.error());
+        const auto sign = rest.substr(0, std::min(rest.find_first_not_of("=!<>"), rest.size()));
+        const bool known = sign == "==" || sign == "!=" || sign == "<" || sign == "<=" || sign == ">=" || sign == ">";
+        if (!known) // the quotes are the reference's
+            return bad_at("\"==\" or \"!=\"\" or \"<\"\" or \"<=\"\" or \">=\"\" or \">\" expected",
+                          std::string(*left_text) + '}', rest);
+        const auto behind = rest.substr(sign.size());
+        const auto suffix = behind.substr(0, name_length(behind));
+        if (!suffix.empty() && suffix != "level")
+            return bad_at("bad operator suffix", sign, suffix);
+        const auto after = behind.substr(suffix.size());
+        auto operand = skip_blanks(after);
+        if (operand.empty() || operand.front() != '{')
+            return bad_at("\"{expression}\" expected", "{" + std::string(*left_text) + "} " + std::string(sign), after);
+        const auto right_text = braced(operand);
+        if (!right_text)
+            return tl::make_unexpected(right_text.error());
+        rest = operand;
         std::string left;
         std::string right;
-        if (auto done = text(*inner, left, depth); !done)
+        if (auto done = text(*left_text, left, level + 1); !done)
             return tl::make_unexpected(done.error());
-        const auto sign_end = std::min(rest.find_first_not_of("=!<>"), rest.size());
-        const auto sign = rest.substr(0, sign_end);
-        const bool known = sign == "==" || sign == "!=" || sign == "<" || sign == "<=" || sign == ">=" || sign == ">";
-        if (!known)
-            return bad_at("\"==\" or \"!=\" or \"<\" or \"<=\" or \">=\" or \">\" expected",
-                          std::string(*inner) + '}', rest);
-        auto after = rest.substr(sign_end);
-        const bool levels = after.starts_with("level");
-        after = skip_blanks(levels ? after.substr(5) : after);
-        if (after.empty() || after.front() != '{')
-            return bad_at("\"{expression}\" expected", sign, after);
-        inner = braced(after);
-        if (!inner)
-            return tl::make_unexpected(inner.error());
-        if (auto done = text(*inner, right, depth); !done)
+        if (auto done = text(*right_text, right, level + 1); !done)
             return tl::make_unexpected(done.error());
-        understood = *inner;
-        rest = after;
-        const auto weight = weigh(left, right, levels);
+        const auto weight = weigh(left, right, !suffix.empty());
         if (!weight)
             return tl::make_unexpected(weight.error());
         return (sign == "==" && *weight == 0) || (sign == "!=" && *weight != 0) || (sign == "<" && *weight < 0) ||
                (sign == "<=" && *weight <= 0) || (sign == ">=" && *weight >= 0) || (sign == ">" && *weight > 0);
     }
 
-    struct nested {
-        explicit nested(int& level) : level_(level) { ++level_; }
-        ~nested() { --level_; }
-        nested(const nested&) = delete;
-        nested& operator=(const nested&) = delete;
-        int& level_;
-    };
-
     macro_source& source_;
     values_are how_;
-    int braces_ = 0;
 };
 
 } // namespace detail

@@ -2,6 +2,7 @@
 #include <mta/config/values.hpp>
 
 #include <algorithm>
+#include <limits>
 
 #include <mta/core/text.hpp>
 
@@ -91,24 +92,35 @@ result<name_and_value> split_name_value(std::string_view text) {
 }
 
 result<long long> parse_level(std::string_view text) {
+    // Ten bits for each of the lower parts, as the reference; blanks and a sign may stand before a number, as for strtol().
+    constexpr int part_bits = 10;
+    constexpr long long part_limit = (1LL << part_bits) - 1;
+    constexpr long long first_limit = std::numeric_limits<long long>::max() >> (2 * part_bits);
     const auto bad = [&] {
         return fail(errc::malformed, "malformed compatibility level syntax: \"" + std::string(text) + '"');
     };
     long long out = 0;
     auto rest = text;
+    bool ended = false;
     for (int part = 0; part < 3; ++part) {
-        const auto digits = std::min(rest.find_first_not_of("0123456789"), rest.size());
-        const auto number = parse_integer(rest.substr(0, digits));
-        const bool given = digits != 0;
-        if ((given && (!number || *number > 9999)) || (!given && (part == 0 || !rest.empty())))
-            return bad();
-        out = out * 10000 + (given ? *number : 0);
-        rest.remove_prefix(digits);
-        if (rest.empty())
-            continue;
-        if (part == 2 || rest.front() != '.' || rest.size() == 1)
-            return bad();
-        rest.remove_prefix(1);
+        long long number = 0;
+        if (!ended) {
+            rest.remove_prefix(std::min(rest.find_first_not_of(white_space), rest.size()));
+            const bool negative = rest.starts_with('-');
+            if (negative || rest.starts_with('+'))
+                rest.remove_prefix(1);
+            const auto digits = std::min(rest.find_first_not_of("0123456789"), rest.size());
+            const auto value = parse_integer(rest.substr(0, digits));
+            if (digits == 0 || !value || *value > (part == 0 ? first_limit : part_limit) || (negative && *value != 0))
+                return bad();
+            number = *value;
+            rest.remove_prefix(digits);
+            ended = rest.empty();
+            if (!ended && (part == 2 || rest.front() != '.'))
+                return bad();
+            rest.remove_prefix(ended ? 0 : 1);
+        }
+        out = (out << part_bits) + number;
     }
     return out;
 }
