@@ -20,8 +20,14 @@
 
 #include <mta/config/master.ipp>
 
+#include <mta/config/service_table.ipp>
+
+#include <mta/config/table_settings.ipp>
+
 #include <mta/config/locate.ipp>
 
 #include <mta/config/command_log.ipp>
 
 #include <mta/config/edit.ipp>
+
+#include <mta/config/file_edit.ipp>

@@ -52,6 +52,16 @@ struct configuration::state {
             settings.push_back({name, value, 0});
     }
 
+    // What describes the running process is not for files to say.
+    void drop_read_only() {
+        std::erase_if(settings, [&](const main_setting& entry) {
+            if (entry.name != "process_id" && entry.name != "process_name" && entry.name != "service_name")
+                return false;
+            warnings.push_back(path + ": read-only parameter assignment: " + entry.name + "=" + entry.value);
+            return true;
+        });
+    }
+
     // Finds the last setting of each name.
     void index() {
         set.fill(0);
@@ -290,6 +300,7 @@ result<configuration> configuration::parse(std::string directory, std::string te
     if (fresh->directory != build::config_directory)
         fresh->settings.insert(fresh->settings.begin(), main_setting{"config_directory", fresh->directory, 0});
     fresh->add(extra);
+    fresh->drop_read_only();
     fresh->index();
     return configuration(std::move(fresh));
 }

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <mta/core/result.hpp>
 
@@ -33,5 +34,9 @@ enum class values_are { expanded_too, taken_as_is }; // whether $ inside a found
 // nesting: `unreasonable macro call nesting: "…"`.
 [[nodiscard]] result<std::string> expand_macros(std::string_view text, macro_source& source,
                                                 values_are how = values_are::expanded_too);
+
+// The names that text refers to, in every branch of ${name?…:…} and on both sides of comparisons, in order and as often
+// as they stand there; what their values refer to is not followed. The error is one of syntax, as for expand_macros().
+[[nodiscard]] result<std::vector<std::string>> referenced_names(std::string_view text);
 
 } // namespace mta::config

@@ -40,7 +40,8 @@ inline std::string_view skip_blanks(std::string_view text) noexcept {
 // Every level is a text inside another: a value, what stands behind ? or :, a side of a comparison.
 class expander {
 public:
-    expander(macro_source& source, values_are how) : source_(source), how_(how) {}
+    expander(macro_source& source, values_are how, std::vector<std::string>* names = nullptr)
+        : source_(source), how_(how), names_(names) {}
 
     result<void> text(std::string_view whole, std::string& out, int level) {
         for (auto rest = whole; !rest.empty();) {
@@ -104,6 +105,10 @@ private:
     }
 
     result<void> value(std::string_view name, std::string& out, int level) {
+        if (names_ != nullptr) {
+            names_->emplace_back(name);
+            return {};
+        }
         const auto found = source_.find(name);
         if (!found)
             return {};
@@ -152,7 +157,9 @@ private:
         const char mark = rest.front();
         if (mark != '?' && mark != ':')
             return bad_at("\"?\" or \":\" expected", "}", rest);
-        if (!relation) {
+        if (!relation && names_ != nullptr) {
+            names_->emplace_back(name);
+        } else if (!relation) {
             const auto found = source_.find(name);
             holds = found && !found->empty();
         }
@@ -188,6 +195,11 @@ private:
             }
             if (!rest.empty())
                 return bad_at("unexpected input", understood, rest);
+        }
+        if (names_ != nullptr) {
+            if (auto done = text(yes, out, level + 1); !done)
+                return done;
+            return text(no, out, level + 1);
         }
         return text(first ? yes : no, out, level + 1);
     }
@@ -244,6 +256,8 @@ private:
             return tl::make_unexpected(done.error());
         if (auto done = text(*right_text, right, level + 1); !done)
             return tl::make_unexpected(done.error());
+        if (names_ != nullptr)
+            return false; // only the names count, and they are seen in both branches
         const auto weight = weigh(left, right, !suffix.empty());
         if (!weight)
             return tl::make_unexpected(weight.error());
@@ -253,6 +267,12 @@ private:
 
     macro_source& source_;
     values_are how_;
+    std::vector<std::string>* names_; // when set, names are collected and nothing is looked up
+};
+
+class no_source final : public macro_source {
+public:
+    std::optional<std::string_view> find(std::string_view) override { return std::nullopt; }
 };
 
 } // namespace detail
@@ -263,6 +283,18 @@ result<std::string> expand_macros(std::string_view text, macro_source& source, v
     if (auto done = engine.text(text, out, 0); !done)
         return tl::make_unexpected(done.error());
     return out;
+}
+
+result<std::vector<std::string>> referenced_names(std::string_view text) {
+    std::vector<std::string> names;
+    if (text.find('$') == std::string_view::npos)
+        return names;
+    detail::no_source nothing;
+    std::string ignored;
+    detail::expander engine(nothing, values_are::taken_as_is, &names);
+    if (auto done = engine.text(text, ignored, 0); !done)
+        return tl::make_unexpected(done.error());
+    return names;
 }
 
 } // namespace mta::config
