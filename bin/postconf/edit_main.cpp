@@ -1,55 +1,81 @@
-#include <sys/stat.h>
-
 #include <algorithm>
 
+#include <mta/config/edit.hpp>
+#include <mta/config/file_edit.hpp>
 #include <mta/config/main_cf.hpp>
 #include <mta/config/values.hpp>
-#include <mta/core/file.hpp>
+#include <mta/core/text.hpp>
 
 #include "postconf.hpp"
 
 namespace mta::postconf {
+namespace {
 
-int edit_parameters(const options& opt, config::command_log& log) {
-    std::vector<config::edit> edits;
-    const bool set = !opt.has('X') && !opt.has('#');
-    if (opt.words.empty())
-        log.fatal(set ? "-e requires name=value argument"
-                      : opt.has('X') ? "-X requires name argument" : "-# requires name argument");
-    for (const auto& word : opt.words) {
-        if (!set) {
-            if (word.find('=') != std::string::npos)
-                log.fatal(opt.has('X') ? "-X requires names without value" : "-# requires names without value");
-            edits.push_back({opt.has('X') ? config::edit_action::remove : config::edit_action::comment, word, {}});
-            continue;
-        }
-        if (word.find('\n') != std::string::npos)
-            log.fatal("-e, -X, or -# accepts no multi-line input");
+void check_word(const std::string& word, config::command_log& log) {
+    if (word.find('\n') != std::string::npos)
+        log.fatal("-e, -X, or -# accepts no multi-line input");
+    if (trim(word).starts_with('#'))
+        log.fatal("-e, -X, or -# accepts no comment input");
+}
+
+config::edit parse_edit(const options& opt, const std::string& word, config::command_log& log) {
+    check_word(word, log);
+    if (opt.has('e')) {
         const auto setting = config::split_name_value(word);
         if (!setting)
-            log.fatal(setting.error());
-        edits.push_back({config::edit_action::set, std::string(setting->name), std::string(setting->value)});
+            log.fatal(setting.error().detail);
+        return {config::edit_action::set, std::string(setting->name), std::string(setting->value)};
     }
+    if (trim(word).empty())
+        log.fatal("-X or -# requires non-blank parameter names");
+    if (word.find('=') != std::string::npos)
+        log.fatal("-X or -# requires parameter names without value");
+    return {opt.has('X') ? config::edit_action::remove : config::edit_action::comment, word, {}};
+}
+
+// Of several requests for one name the last counts.
+std::vector<config::edit> parse_edits(const options& opt, config::command_log& log) {
+    std::vector<config::edit> out;
+    for (const auto& word : opt.words) {
+        auto change = parse_edit(opt, word, log);
+        const auto same = std::find_if(out.begin(), out.end(), [&](const auto& one) { return one.name == change.name; });
+        if (same == out.end()) {
+            out.push_back(std::move(change));
+            continue;
+        }
+        if (opt.has('e'))
+            log.warning("ignoring earlier request: '" + same->name + " = " + same->value + "'");
+        *same = std::move(change);
+    }
+    return out;
+}
+
+void warn_about_repeated(std::string_view text, const std::string& path, const std::vector<config::edit>& edits,
+                         config::command_log& log) {
+    const auto before = config::parse_main(text, path);
+    if (!before)
+        return; // the edit says what is wrong
+    for (const auto& change : edits)
+        if (std::count_if(before->settings.begin(), before->settings.end(),
+                          [&](const auto& entry) { return entry.name == change.name; }) > 1)
+            log.warning(path + ": multiple entries for \"" + change.name + '"');
+}
+
+} // namespace
+
+int edit_parameters(const options& opt, config::command_log& log) {
+    if (opt.words.empty())
+        log.fatal(opt.has('e') ? "-e requires name=value argument" : "missing service argument");
+    const auto edits = parse_edits(opt, log);
     const auto path = opt.directory + "/main.cf";
-    const auto text = read_file(path);
-    if (!text)
-        log.fatal(text.error());
-    const auto changed = config::edit_main(*text, edits, path);
+    auto file = config::file_edit::begin(path);
+    if (!file)
+        log.fatal(file.error());
+    const auto changed = config::edit_main(file->text(), edits, path);
     if (!changed)
         log.fatal(changed.error());
-    if (const auto before = config::parse_main(*text, path)) {
-        for (const auto& change : edits) {
-            const auto entries = std::count_if(before->settings.begin(), before->settings.end(),
-                                               [&](const auto& entry) { return entry.name == change.name; });
-            if (entries > 1)
-                log.warning(path + ": multiple entries for \"" + change.name + '"');
-        }
-    }
-    struct stat info {};
-    if (stat(path.c_str(), &info) != 0)
-        log.fatal(error{std::error_code(errno, std::generic_category()), "stat " + path});
-    const file_owner owner{info.st_uid, info.st_gid};
-    if (const auto done = replace_file(path, *changed, info.st_mode & 07777U, owner); !done)
+    warn_about_repeated(file->text(), path, edits, log);
+    if (const auto done = file->commit(*changed); !done)
         log.fatal(done.error());
     return 0;
 }

@@ -1,160 +1,149 @@
 #include <algorithm>
-#include <array>
 
 #include <mta/core/text.hpp>
 
+#include "names.hpp"
 #include "postconf.hpp"
+#include "print.hpp"
 
 namespace mta::postconf {
 namespace {
 
-constexpr std::array<std::size_t, 8> columns{0, 11, 17, 25, 33, 41, 49, 57};
-constexpr std::array<const char*, 8> field_names{"service", "type",   "private",       "unprivileged",
-                                                 "chroot",  "wakeup", "process_limit", "command"};
+class service_lister {
+public:
+    service_lister(const options& opt, const configuration& cfg, const name_survey& seen, config::command_log& log)
+        : opt_(opt), cfg_(cfg), seen_(seen), log_(log) {}
 
-bool has_blanks(const std::string& word) {
-    return word.find_first_of(" \t") != std::string::npos;
-}
-
-struct argument {
-    std::string text; // "-o name=value" is one
-    bool option;
-};
-
-// The arguments as they are written. The first operand loses its braces, as in the reference.
-std::vector<argument> written_arguments(const config::service_line& line) {
-    std::vector<argument> out;
-    const auto braced = [](const std::string& word) { return has_blanks(word) ? "{" + word + "}" : word; };
-    bool operands = false;
-    for (std::size_t i = 0; i < line.args.size(); ++i) {
-        const auto& word = line.args[i];
-        const bool option = !operands && word.size() > 1 && word.front() == '-';
-        if (option && word == "-o" && i + 1 < line.args.size())
-            out.push_back({word + " " + braced(line.args[++i]), true});
+    // Whether there was anything to print.
+    bool print(const config::service_entry& entry, const service_request& want) const {
+        if (opt_.has('M'))
+            print_entry(entry);
+        else if (opt_.has('F'))
+            print_columns(entry, want.item);
         else
-            out.push_back({operands ? braced(word) : word, option});
-        operands = operands || !option;
+            return print_settings(entry, want.item);
+        return true;
     }
-    return out;
-}
 
-std::string command_text(const config::service_line& line) {
-    std::string out = line.program;
-    for (const auto& word : written_arguments(line))
-        out += " " + word.text;
-    return out;
-}
+private:
+    // What the service's values are expanded with.
+    [[nodiscard]] configuration scope_of(const config::service_entry& entry) const {
+        const auto& settings = seen_.scope(entry).settings;
+        config::overrides extra(settings.begin(), settings.end());
+        extra.emplace_back("service_name", entry.name());
+        return cfg_.with_overrides(extra);
+    }
 
-void append_arguments(std::string& out, std::size_t width, const config::service_line& line, bool fold) {
-    bool after_option = false;
-    for (const auto& word : written_arguments(line)) {
-        if (fold && (word.option || after_option || width + 1 + word.text.size() >= 80)) {
-            out += "\n    ";
-            width = 4;
-        } else {
-            out += ' ';
-            ++width;
+    [[nodiscard]] config::service_entry shown(const config::service_entry& entry) const {
+        auto out = entry;
+        if (opt_.has('x') && !entry.settings.empty()) {
+            const auto scope = scope_of(entry);
+            config::replace_values(out, [&](std::string_view value) { return expanded(scope, value, log_); });
         }
-        out += word.text;
-        width += word.text.size();
-        after_option = word.option;
+        return out;
     }
-}
 
-void print_line(const options& opt, const config::service_line& line) {
-    std::string out;
-    for (std::size_t i = 0; i < columns.size(); ++i) {
-        if (i > 0)
-            out.append(out.size() < columns[i] ? columns[i] - out.size() : 1, ' ');
-        out += line.fields[i];
+    void print_entry(const config::service_entry& entry) const {
+        const auto layout = opt_.has('f') ? config::service_layout::folded : config::service_layout::one_line;
+        const auto text = config::format_service(shown(entry), layout);
+        if (opt_.json)
+            print_value(stdout, opt_, entry.name() + '/' + entry.type(), text);
+        else
+            print_line(stdout, text);
     }
-    const auto width = out.size();
-    append_arguments(out, width, line, opt.has('f'));
-    std::printf("%s\n", out.c_str());
-}
 
-void print_fields(const options& opt, const config::service_line& line, std::string_view wanted) {
-    const auto prefix = line.name + "/" + line.fields[1] + "/";
-    for (std::size_t i = 0; i < field_names.size(); ++i)
-        if (wanted == "*" || wanted == field_names[i])
-            print_value(stdout, opt, prefix + field_names[i], i == 7 ? command_text(line) : line.fields[i]);
-}
-
-void print_settings(const options& opt, const configuration& cfg, const config::service_line& line,
-                    std::string_view wanted) {
-    const auto prefix = line.name + "/" + line.fields[1] + "/";
-    auto extra = line.settings;
-    extra.emplace_back("service_name", line.name);
-    const auto own = cfg.with_overrides(extra);
-    auto sorted = line.settings;
-    std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-    for (std::size_t i = 0; i < sorted.size(); ++i) {
-        const auto& [name, value] = sorted[i];
-        if ((wanted != "*" && wanted != name) || (i + 1 < sorted.size() && sorted[i + 1].first == name))
-            continue;
-        print_value(stdout, opt, prefix + name, opt.has('x') ? own.expand(value).value_or(value) : value);
+    void print_columns(const config::service_entry& entry, std::string_view wanted) const {
+        const auto prefix = entry.name() + '/' + entry.type() + '/';
+        const auto copy = shown(entry);
+        for (std::size_t i = 0; i < config::service_columns.size(); ++i) {
+            const auto column = config::service_columns[i];
+            if (wanted == "*" || wanted == column)
+                print_value(stdout, opt_, prefix + std::string(column),
+                            i + 1 == config::service_columns.size() ? config::format_command(copy) : copy.words[i]);
+        }
     }
-}
 
-struct request {
-    std::string_view service = "*";
-    std::string_view type = "*";
-    std::string_view item = "*";
+    bool print_settings(const config::service_entry& entry, std::string_view wanted) const {
+        const auto prefix = entry.name() + '/' + entry.type() + '/';
+        bool found = false;
+        for (const auto& [name, value] : seen_.scope(entry).settings) {
+            if (wanted != "*" && wanted != name)
+                continue;
+            found = true;
+            print_value(stdout, opt_, prefix + name,
+                        opt_.has('x') ? expanded(scope_of(entry), value, log_) : value);
+        }
+        return found;
+    }
+
+    const options& opt_;
+    const configuration& cfg_;
+    const name_survey& seen_;
+    config::command_log& log_;
 };
 
-// NAME/TYPE/ITEM; an inet service may have no slash in its name, so plain splitting is enough.
-request parse_request(std::string_view word) {
-    request out;
-    const auto first = word.find('/');
-    out.service = word.substr(0, first);
-    if (first == std::string_view::npos)
-        return out;
-    word.remove_prefix(first + 1);
-    const auto second = word.find('/');
-    out.type = word.substr(0, second);
-    if (second != std::string_view::npos)
-        out.item = word.substr(second + 1);
+std::vector<service_request> parse_requests(const options& opt, config::command_log& log) {
+    std::vector<service_request> out;
+    for (const auto& word : opt.words) {
+        out.push_back(parse_service_request(word));
+        const auto& want = out.back();
+        const int most = opt.has('M') ? 2 : 3;
+        if (want.parts < 1 || want.parts > most)
+            log.fatal(opt.has('M')   ? "-M option requires service_name[/type]"
+                      : opt.has('F') ? "-F option requires service_name[/type[/field]]"
+                                     : "-P option requires service_name[/type[/parameter]]");
+        if (opt.has('F') && want.item != "*" &&
+            std::find(config::service_columns.begin(), config::service_columns.end(), want.item) ==
+                config::service_columns.end())
+            log.fatal("invalid service attribute name: \"" + std::string(want.item) + '"');
+    }
     return out;
-}
-
-bool matches(std::string_view pattern, std::string_view text) {
-    return pattern == "*" || pattern == text;
 }
 
 } // namespace
 
+// Slashes with nothing between them separate nothing.
+service_request parse_service_request(std::string_view word) {
+    service_request out;
+    const auto parts = split(word, "/");
+    out.parts = static_cast<int>(parts.size());
+    if (!parts.empty())
+        out.name = parts[0];
+    if (parts.size() > 1)
+        out.type = parts[1];
+    if (parts.size() > 2)
+        out.item = parts[2];
+    return out;
+}
+
 int list_services(const options& opt, config::command_log& log) {
+    const auto requests = parse_requests(opt, log);
     const auto cfg = configuration::load(opt.directory, opt.settings);
     if (!cfg)
         log.fatal(cfg.error());
-    for (const auto& line : cfg->warnings())
-        log.warning(line);
-    auto services = config::load_master(*cfg);
-    if (!services)
-        log.fatal(services.error());
-    const survey seen(*cfg, std::move(*services));
-    auto words = opt.words;
-    if (words.empty())
-        words.emplace_back("*");
-    for (const auto& word : words) {
-        const auto want = parse_request(word);
-        bool found = false;
-        for (const auto& line : seen.services()) {
-            if (!matches(want.service, line.name) || !matches(want.type, line.fields[1]))
-                continue;
-            found = true;
-            if (opt.has('M'))
-                print_line(opt, line);
-            else if (opt.has('F'))
-                print_fields(opt, line, want.item);
-            else
-                print_settings(opt, *cfg, line, want.item);
-        }
-        if (!found && !opt.words.empty())
-            log.warning("unmatched request: \"" + word + "\"");
+    const auto services = load_services(opt.directory, missing_file::fatal, log);
+    const name_survey seen(*cfg, services);
+    if (!opt.quiet) {
+        print_warnings(cfg->warnings(), log);
+        print_warnings(seen.warnings(), log);
+    }
+    if (seen.broken())
+        log.fatal("macro processing error");
+    const service_lister out(opt, *cfg, seen, log);
+    std::vector<bool> found(requests.size(), false);
+    for (const auto& entry : services) {
+        if (requests.empty())
+            (void)out.print(entry, {});
+        for (std::size_t i = 0; i < requests.size(); ++i)
+            if (requests[i].matches(entry.name(), entry.type()) && out.print(entry, requests[i]))
+                found[i] = true;
     }
     std::fflush(stdout);
-    seen.warn(log, survey::unused_in_main::not_told);
+    for (std::size_t i = 0; i < requests.size(); ++i)
+        if (!found[i])
+            log.warning("unmatched request: \"" + opt.words[i] + '"');
+    if (!opt.quiet)
+        print_warnings(seen.unused_in_services(), log);
     return 0;
 }
 

@@ -1,0 +1,58 @@
+#include "print.hpp"
+
+#include <mta/core/json.hpp>
+#include <mta/core/text.hpp>
+
+namespace mta::postconf {
+namespace {
+
+constexpr std::size_t line_limit = 80;
+
+} // namespace
+
+void print_line(std::FILE* out, std::string_view text) {
+    std::fwrite(text.data(), 1, text.size(), out);
+    std::fputc('\n', out);
+}
+
+void print_value(std::FILE* out, const options& opt, std::string_view name, std::string_view value) {
+    std::string line;
+    if (opt.json) {
+        line = "{";
+        append_json_name(line, printable(name));
+        append_json_string(line, printable(value));
+        print_line(out, line + '}');
+        return;
+    }
+    if (!opt.has('h'))
+        line = name;
+    if (!opt.has('h') && !opt.has('H'))
+        line += " =";
+    std::size_t width = line.size();
+    bool first = opt.has('h');
+    if (!opt.has('H'))
+        for (const auto word : split(value, white_space)) {
+            if (opt.has('f') && !first && width + 1 + word.size() > line_limit) {
+                line += "\n    ";
+                width = 4;
+            } else if (!first) {
+                line += ' ';
+                ++width;
+            }
+            line += word;
+            width += word.size();
+            first = false;
+        }
+    print_line(out, line);
+}
+
+std::string expanded(const configuration& cfg, std::string_view value, config::command_log& log) {
+    auto out = cfg.expand(value);
+    if (!out) {
+        log.warning(out.error().detail);
+        log.fatal("macro processing error");
+    }
+    return std::move(*out);
+}
+
+} // namespace mta::postconf
