@@ -107,7 +107,7 @@ result<void> print_json(queue::queue_file& file, const std::string& name, bool e
             append_json_name(message.out, "text");
             append_json_string(message.out, text);
         } else
-            message.text("text_base64", base64_encode(text));
+            message.text("text_base64", to_base64(text));
     }
     message.out += "}\n";
     std::fwrite(message.out.data(), 1, message.out.size(), out);
