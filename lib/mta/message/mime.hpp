@@ -18,6 +18,9 @@ struct mime_limits {
     std::size_t header = 102400;        // of one part header
 };
 
+// What a line behind the message's own header is.
+enum class line_kind { body, header, continuation };
+
 class mime_tracker {
 public:
     explicit mime_tracker(mime_limits limits = {}) : limits_(limits) {}
@@ -29,7 +32,7 @@ public:
 
     // Whether body lines need to be fed at all.
     [[nodiscard]] bool active() const noexcept { return in_header_ || !boundaries_.empty(); }
-    void body_line(std::string_view line);
+    line_kind body_line(std::string_view line);
 
     // Whether a header asked for more than 7 bits: "8bit" or "binary".
     [[nodiscard]] bool eight_bit() const noexcept { return eight_bit_; }

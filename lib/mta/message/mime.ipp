@@ -108,7 +108,7 @@ void mime_tracker::end_of_header() {
     boundary_.clear();
 }
 
-void mime_tracker::body_line(std::string_view line) {
+line_kind mime_tracker::body_line(std::string_view line) {
     if (line.size() > 2 && line[0] == '-' && line[1] == '-' && !boundaries_.empty()) {
         const auto rest = line.substr(2);
         for (auto level = boundaries_.size(); level-- > 0;) {
@@ -120,21 +120,23 @@ void mime_tracker::body_line(std::string_view line) {
             boundaries_.resize(level + (closes ? 0 : 1));
             in_header_ = !closes;
             multipart_ = message_ = false;
-            return;
+            return line_kind::body;
         }
     }
     if (!in_header_)
-        return;
+        return line_kind::body;
     if (is_continuation(line) && !pending_.empty()) {
         if (pending_.size() + line.size() < limits_.header)
             pending_.append(1, '\n').append(line);
-        return;
+        return line_kind::continuation;
     }
     flush_header();
-    if (header_name_length(line) > 0)
+    if (header_name_length(line) > 0) {
         pending_ = line.substr(0, limits_.header);
-    else
-        end_of_header();
+        return line_kind::header;
+    }
+    end_of_header();
+    return line_kind::body;
 }
 
 } // namespace mta::message
