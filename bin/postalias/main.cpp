@@ -56,19 +56,27 @@ std::string one_blank(std::string_view text) {
     return out;
 }
 
-mta::result<mta::table::source_entry> parse(std::string_view line) {
-    const auto colon = name_end(line);
-    if (colon == std::string_view::npos)
-        return mta::fail(mta::errc::malformed, "need name:value pair");
-    const auto name = mta::trim(line.substr(0, colon));
-    const auto value = mta::trim(line.substr(colon + 1));
-    if (name.empty() || value.empty())
-        return mta::fail(mta::errc::malformed, "need name:value pair");
-    const auto key = mta::address::unquote(name);
-    if (key.find('@') != std::string::npos || key.find('%') != std::string::npos)
-        return mta::fail(mta::errc::malformed, "name must be local");
-    return mta::table::source_entry{key, one_blank(value), {}};
-}
+class postalias_parser final : public mta::table::entry_parser {
+public:
+    mta::result<mta::table::source_entry> parse(std::string_view line) override {
+        const auto colon = name_end(line);
+        if (colon == std::string_view::npos)
+            return mta::fail(mta::errc::malformed, "need name:value pair");
+        const auto name = mta::trim(line.substr(0, colon));
+        const auto value = mta::trim(line.substr(colon + 1));
+        if (name.empty() || value.empty())
+            return mta::fail(mta::errc::malformed, "need name:value pair");
+        key_ = mta::address::unquote(name);
+        if (key_.find_first_of("@%") != std::string::npos)
+            return mta::fail(mta::errc::malformed, "name must be local");
+        value_ = one_blank(value);
+        return mta::table::source_entry{key_, value_, {}};
+    }
+
+private:
+    std::string key_;
+    std::string value_;
+};
 
 } // namespace
 
@@ -81,7 +89,8 @@ int main(int argc, char** argv) {
         style.help = help;
         style.separator = ":\t";
         style.alias_records = true;
-        style.parse = parse;
+        postalias_parser parser;
+        style.parser = &parser;
         return mta::table::run_table_command({argv + 1, static_cast<std::size_t>(argc - 1)}, style, log);
     } catch (const std::exception& trouble) {
         log.fatal(trouble.what());

@@ -22,15 +22,16 @@ constexpr std::string_view help = R"(usage: postmap [options] [TYPE:]FILE ...
   -c DIRECTORY             use the main.cf there
 )";
 
-mta::result<mta::table::source_entry> parse(std::string_view line) {
-    const auto entry = mta::table::split_entry(line);
-    if (entry.key.empty() || entry.value.empty())
-        return mta::fail(mta::errc::malformed, "expected format: key whitespace value");
-    std::string remark;
-    if (entry.key.ends_with(':'))
-        remark = "record is in \"key: value\" format; is this an alias file?";
-    return mta::table::source_entry{std::string(entry.key), std::string(entry.value), remark};
-}
+class postmap_parser final : public mta::table::entry_parser {
+public:
+    mta::result<mta::table::source_entry> parse(std::string_view line) override {
+        const auto entry = mta::table::read_entry(line, false);
+        if (!entry)
+            return tl::make_unexpected(entry.error());
+        return mta::table::source_entry{entry->key, entry->value,
+                                        entry->key.ends_with(':') ? mta::table::looks_like_alias : ""};
+    }
+};
 
 } // namespace
 
@@ -42,7 +43,8 @@ int main(int argc, char** argv) {
         style.usage = "usage: postmap [-bfFhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file...";
         style.help = help;
         style.separator = "\t";
-        style.parse = parse;
+        postmap_parser parser;
+        style.parser = &parser;
         return mta::table::run_table_command({argv + 1, static_cast<std::size_t>(argc - 1)}, style, log);
     } catch (const std::exception& trouble) {
         log.fatal(trouble.what());

@@ -35,9 +35,11 @@ TEST_CASE("regexp rules", "[table][regexp]") {
         row{"if not taken", "if /@/\n/^a/ in\nendif\n/^a/ out", "a", "out"},
         row{"nested if", "if /a/\nif /b/\n/c/ deep\nendif\n/c/ mid\nendif\n/c/ top", "ac", "mid"},
         row{"if with negation", "if !/@/\n/^a/ in\nendif", "a", "in"},
-        row{"another delimiter", ",^a/, yes", "a/b", "yes"}, row{"bad expression", "/(/ x", "a", "error"},
-        row{"no closing delimiter", "/a x", "a", "error"}, row{"endif alone", "endif", "a", "error"},
-        row{"if alone", "if /a/\n/b/ x", "a", "error"}, row{"unknown flag", "/a/z x", "a", "error"});
+        row{"another delimiter", ",^a/, yes", "a/b", "yes"}, row{"a bad expression is skipped", "/(/ x\n/a/ y", "a", "y"},
+        row{"no closing delimiter", "/a x\n/a/ y", "a", "y"}, row{"endif alone", "endif\n/a/ y", "a", "y"},
+        row{"if alone reaches to the end", "if /a/\n/b/ x", "b", "absent"},
+        row{"unknown flag", "/a/z x\n/a/ y", "a", "y"}, row{"a and not b", "/a/!/b/ x", "a", "x"},
+        row{"a and b", "/a/!/b/ x", "ab", "absent"});
     CAPTURE(why);
     CHECK(ask(rules, key) == answer);
 }

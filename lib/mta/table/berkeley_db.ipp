@@ -1,33 +1,27 @@
-#include <db.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include <mta/core/file.hpp>
 #include <mta/core/lock.hpp>
-#include <mta/table/database_writer.hpp>
+#include <mta/table/berkeley_library.hpp>
+#include <mta/table/file_mark.hpp>
 #include <mta/table/patience.hpp>
 #include <mta/table/types.hpp>
 
 namespace mta::table {
 namespace {
 
-struct db_closer {
-    void operator()(DB* db) const { db->close(db, 0); }
-};
-using db_ptr = std::unique_ptr<DB, db_closer>;
-
-
-
 class db_table final : public lookup_table {
 public:
-    db_table(std::string name, std::string path, unique_fd lock, db_ptr db, const struct stat& opened)
-        : lookup_table(std::move(name), {}), path_(std::move(path)), lock_(std::move(lock)), db_(std::move(db)),
-          opened_(opened) {}
+    db_table(std::string name, unique_fd lock, db_ptr db, file_mark mark, terminator style)
+        : lookup_table(std::move(name), {}), mark_(std::move(mark)), lock_(std::move(lock)), db_(std::move(db)),
+          style_(style) {}
 
     result<std::optional<std::string>> lookup(std::string_view key) override {
         if (auto locked = lock_patiently(lock_.get(), lock_mode::shared); !locked)
             return tl::make_unexpected(locked.error());
-        auto answer = look_up(key);
+        key_.assign(key);
+        auto answer = look_up_both(style_, key_, [this](std::string_view bytes) { return get(bytes); });
         unlock(lock_.get());
         return answer;
     }
@@ -40,7 +34,7 @@ public:
         DBT value{};
         int code = 0;
         while ((code = cursor->get(cursor, &key, &value, DB_NEXT)) == 0)
-            if (!visit(text(key), text(value)))
+            if (!visit(without_nul(bytes_of(key)), without_nul(bytes_of(value))))
                 break;
         cursor->close(cursor);
         if (code != 0 && code != DB_NOTFOUND)
@@ -48,61 +42,29 @@ public:
         return {};
     }
 
-    bool changed() const override {
-        struct stat now {};
-        return ::stat(path_.c_str(), &now) != 0 || now.st_ino != opened_.st_ino ||
-               now.st_mtim.tv_sec != opened_.st_mtim.tv_sec || now.st_mtim.tv_nsec != opened_.st_mtim.tv_nsec;
-    }
+    [[nodiscard]] bool changed() const override { return mark_.changed(); }
 
 private:
-    // Without the NUL that most databases end their strings with.
-    static std::string_view text(const DBT& part) {
-        std::string_view bytes(static_cast<const char*>(part.data), part.size);
-        if (bytes.ends_with('\0'))
-            bytes.remove_suffix(1);
-        return bytes;
-    }
-    failure trouble(int code) const {
-        return fail(errc::temporary, "error reading " + path_ + ": " + ::db_strerror(code));
-    }
-    result<std::optional<std::string>> look_up(std::string_view key) {
-        std::string bytes(key);
-        if (style_ != terminator::without) {
-            auto found = get(std::string_view(bytes.c_str(), bytes.size() + 1));
-            if (!found || *found) {
-                style_ = found ? terminator::with : style_;
-                return found;
-            }
-        }
-        if (style_ != terminator::with) {
-            auto found = get(bytes);
-            if (found && *found)
-                style_ = terminator::without;
-            return found;
-        }
-        return std::nullopt;
-    }
-    result<std::optional<std::string>> get(std::string_view key) {
-        DBT from{};
-        DBT to{};
-        from.data = const_cast<char*>(key.data());
-        from.size = static_cast<u_int32_t>(key.size());
-        const int code = db_->get(db_.get(), nullptr, &from, &to, 0);
+    [[nodiscard]] failure trouble(int code) const { return db_trouble("error reading " + mark_.path(), code); }
+    result<std::optional<std::string>> get(std::string_view bytes) {
+        DBT key = thing(bytes);
+        DBT value{};
+        const int code = db_->get(db_.get(), nullptr, &key, &value, 0);
         if (code == DB_NOTFOUND)
             return std::nullopt;
         if (code != 0)
             return trouble(code);
-        return std::string(text(to));
+        return std::string(without_nul(bytes_of(value)));
     }
 
-    std::string path_;
+    file_mark mark_;
     unique_fd lock_;
     db_ptr db_;
-    struct stat opened_;
-    terminator style_ = terminator::unknown;
+    std::string key_;
+    terminator style_;
 };
 
-result<table_ptr> open_db(const std::string& type, const std::string& name, DBTYPE kind) {
+result<table_ptr> open_db(const std::string& type, const std::string& name, const open_options& options, DBTYPE kind) {
     const std::string path = name + ".db";
     auto lock = open_file(path, O_RDONLY);
     if (!lock)
@@ -110,26 +72,26 @@ result<table_ptr> open_db(const std::string& type, const std::string& name, DBTY
     struct stat opened {};
     if (::fstat(lock->get(), &opened) != 0)
         return fail_errno("open database " + path);
-    DB* raw = nullptr;
-    if (const int code = ::db_create(&raw, nullptr, 0); code != 0)
-        return fail(errc::temporary, std::string("create DB database: ") + ::db_strerror(code));
-    db_ptr db(raw);
-    db->set_errfile(raw, nullptr);
-    (void)db->set_cachesize(raw, 0, 131072, 0);
+    auto db = create_db_handle(options.read_buffer);
+    if (!db)
+        return tl::make_unexpected(db.error());
     if (auto locked = lock_patiently(lock->get(), lock_mode::shared); !locked)
         return tl::make_unexpected(locked.error());
-    const int code = db->open(raw, nullptr, path.c_str(), nullptr, kind, DB_RDONLY, 0);
+    const int code = (*db)->open(db->get(), nullptr, path.c_str(), nullptr, kind, DB_RDONLY, 0);
     unlock(lock->get());
     if (code != 0)
-        return fail(errc::temporary, "open database " + path + ": " + ::db_strerror(code));
-    return std::make_unique<db_table>(type + ":" + name, path, std::move(*lock), std::move(db), opened);
+        return db_trouble("open database " + path, code);
+    return std::make_unique<db_table>(type + ":" + path, std::move(*lock), std::move(*db), file_mark(path, opened), options.style);
 }
 
 } // namespace
 
-result<table_ptr> open_hash(const std::string& name, const open_options&) { return open_db("hash", name, DB_UNKNOWN); }
-result<table_ptr> open_btree(const std::string& name, const open_options&) {
-    return open_db("btree", name, DB_UNKNOWN);
+// The file says itself what it is: either name opens either kind.
+result<table_ptr> open_hash(const std::string& name, const open_options& options) {
+    return open_db("hash", name, options, DB_UNKNOWN);
+}
+result<table_ptr> open_btree(const std::string& name, const open_options& options) {
+    return open_db("btree", name, options, DB_UNKNOWN);
 }
 
 } // namespace mta::table

@@ -18,6 +18,10 @@ namespace mta::table {
 struct traits {
     bool patterns = false;  // answers by pattern (regexp, cidr): whole keys only, no partial address lookups
     bool may_block = false; // may wait for the network: not for an event loop
+    bool folds = true;      // keys are in lower case
+
+    // Whether keys are to be looked up as they are written.
+    [[nodiscard]] bool exact_keys() const noexcept { return patterns || !folds; }
 };
 
 class lookup_table {
@@ -37,6 +41,9 @@ public:
         (void)visit;
         return fail(errc::unsupported, "table " + name_ + ": sequence operation is not supported");
     }
+
+    // Where the last answer of lookup() stands in the source ("FILE:LINE"), for types that know; else empty.
+    [[nodiscard]] virtual std::string last_place() const { return {}; }
 
     // Whether the file behind the table has changed since it was opened. Costs a stat(2): ask at most once a second.
     [[nodiscard]] virtual bool changed() const { return false; }

@@ -28,7 +28,7 @@ result<std::optional<std::string>> maps::find(std::string_view key, key_kind kin
     for (const auto& table : tables_) {
         if (kind == key_kind::part && table->traits().patterns)
             continue;
-        auto found = table->lookup(table->traits().patterns ? key : std::string_view(folded));
+        auto found = table->lookup(table->traits().exact_keys() ? key : std::string_view(folded));
         if (!found)
             return fail(found.error().code,
                         "table " + table->name() + " (" + title_ + "): " + found.error().text());

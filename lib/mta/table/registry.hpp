@@ -10,11 +10,17 @@
 
 #include <mta/core/result.hpp>
 #include <mta/table/lookup_table.hpp>
+#include <mta/table/terminator.hpp>
 
 namespace mta::table {
 
 struct open_options {
     bool fold_case = true; // of keys, for tables that are read from text (texthash, inline)
+    bool utf8 = false;     // refuse keys, values and source lines that are not UTF-8
+    bool file_values = false; // values are lists of files: answers are what the files hold (postmap -F)
+    terminator style = terminator::unknown; // of keys in a database
+    std::size_t read_buffer = 131072;      // berkeley_db_read_buffer_size
+    std::size_t map_size = 16U << 20U;     // lmdb_map_size
 };
 
 // Opens "hash:/etc/aliases". "proxy:TYPE:NAME" goes through the proxymap service where one runs. The error text is the

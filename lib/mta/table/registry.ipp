@@ -1,8 +1,12 @@
 #include <algorithm>
 
 #include <mta/core/text.hpp>
+#include <mta/table/file_values.hpp>
 #include <mta/table/module_table.hpp>
+#include <mta/table/notices.hpp>
 #include <mta/table/registry.hpp>
+#include <mta/table/table_writer.hpp>
+#include <mta/table/text_source.hpp>
 #include <mta/table/types.hpp>
 
 namespace mta::table {
@@ -10,51 +14,101 @@ namespace {
 
 struct row {
     std::string_view type;
-    result<table_ptr> (*open)(const std::string& name, const open_options& options); // nullptr: not built here
+    opener* open;         // nullptr: not built here
+    writer_opener* write; // nullptr: cannot be written
 };
 
+#ifndef MTA_BERKELEY_DB
+constexpr opener* open_btree = nullptr;
+constexpr opener* open_hash = nullptr;
+constexpr writer_opener* write_btree = nullptr;
+constexpr writer_opener* write_hash = nullptr;
+#endif
+
 constexpr row rows[] = {
-#ifdef MTA_BERKELEY_DB
-    {"btree", open_btree},
-#else
-    {"btree", nullptr},
-#endif
-    {"cdb", nullptr},
-    {"cidr", nullptr},
-    {"dbm", nullptr},
-    {"environ", open_environ},
-    {"fail", open_fail},
-#ifdef MTA_BERKELEY_DB
-    {"hash", open_hash},
-#else
-    {"hash", nullptr},
-#endif
-    {"inline", open_inline},
-    {"ldap", nullptr},
-    {"lmdb", nullptr},
-    {"memcache", open_memcache},
-    {"mysql", nullptr},
-    {"nis", open_nis},
-    {"pcre", nullptr},
-    {"pgsql", nullptr},
-    {"pipemap", nullptr},
-    {"proxy", open_proxy},
-    {"randmap", nullptr},
-    {"redis", open_redis},
-    {"regexp", open_regexp},
-    {"sdbm", nullptr},
-    {"socketmap", open_socketmap},
-    {"sqlite", nullptr},
-    {"static", open_static},
-    {"tcp", open_tcp},
-    {"texthash", open_texthash},
-    {"unionmap", nullptr},
-    {"unix", open_unix},
+    {"btree", open_btree, write_btree},
+    {"cdb", nullptr, nullptr},
+    {"cidr", nullptr, nullptr},
+    {"dbm", nullptr, nullptr},
+    {"debug", open_debug, nullptr},
+    {"environ", open_environ, nullptr},
+    {"fail", open_fail, write_fail},
+    {"hash", open_hash, write_hash},
+    {"inline", open_inline, nullptr},
+    {"internal", open_internal, nullptr},
+    {"ldap", nullptr, nullptr},
+    {"lmdb", nullptr, nullptr},
+    {"memcache", open_memcache, nullptr},
+    {"mysql", nullptr, nullptr},
+    {"nis", open_nis, nullptr},
+    {"nisplus", nullptr, nullptr},
+    {"pcre", nullptr, nullptr},
+    {"pgsql", nullptr, nullptr},
+    {"pipemap", nullptr, nullptr},
+    {"proxy", open_proxy, nullptr},
+    {"randmap", nullptr, nullptr},
+    {"redis", open_redis, nullptr},
+    {"regexp", open_regexp, nullptr},
+    {"sdbm", nullptr, nullptr},
+    {"socketmap", open_socketmap, nullptr},
+    {"sqlite", nullptr, nullptr},
+    {"static", open_static, nullptr},
+    {"tcp", open_tcp, nullptr},
+    {"texthash", open_texthash, nullptr},
+    {"unionmap", nullptr, nullptr},
+    {"unix", open_unix, nullptr},
 };
 
 const row* find_row(std::string_view type) noexcept {
     const auto it = std::ranges::find(rows, type, &row::type);
     return it == std::end(rows) ? nullptr : it;
+}
+
+// What a table does when it may hold UTF-8 only (smtputf8_enable): no other key is ever found, and no other value
+// is an answer.
+class utf8_table final : public lookup_table {
+public:
+    explicit utf8_table(table_ptr inner) : lookup_table(inner->name(), inner->traits()), inner_(std::move(inner)) {}
+
+    result<std::optional<std::string>> lookup(std::string_view key) override {
+        if (!is_utf8(key)) {
+            warning(name() + ": non-UTF-8 key \"" + std::string(key) + "\": malformed UTF-8 or invalid codepoint");
+            return std::nullopt;
+        }
+        auto found = inner_->lookup(key);
+        if (found && *found && !is_utf8(**found)) {
+            warning(name() + ": key \"" + std::string(key) + "\": non-UTF-8 value \"" + **found +
+                    "\": malformed UTF-8 or invalid codepoint");
+            return fail(errc::malformed);
+        }
+        return found;
+    }
+    result<void> walk(const std::function<bool(std::string_view, std::string_view)>& visit) override {
+        return inner_->walk(visit);
+    }
+    [[nodiscard]] std::string last_place() const override { return inner_->last_place(); }
+    [[nodiscard]] bool changed() const override { return inner_->changed(); }
+
+private:
+    table_ptr inner_;
+};
+
+// What to do about a type that other builds have; empty for a word that is no type anywhere.
+std::string why_not_built(std::string_view type) {
+#ifndef MTA_BERKELEY_DB
+    if (type == "hash" || type == "btree")
+        return " (this build has no Berkeley DB: use lmdb)";
+#endif
+    if (type == "dbm" || type == "sdbm")
+        return " (not built here: use hash, lmdb or cdb)";
+    if (type == "nisplus")
+        return " (not built here: NIS+ has no implementation any more)";
+    return {};
+}
+
+failure not_here(const std::string& type) {
+    return fail(errc::unsupported, "unsupported dictionary type: " + type + ". Is the postfix-" + type +
+                                       " package installed?" + why_not_built(type));
 }
 
 } // namespace
@@ -87,14 +141,41 @@ spec_parts split_spec(std::string_view spec, std::string_view default_type) {
 
 result<table_ptr> open_table(std::string_view spec, const open_options& options) {
     const auto colon = spec.find(':');
-    if (colon == std::string_view::npos)
+    if (colon == std::string_view::npos || colon + 1 == spec.size())
         return fail(errc::malformed, "open dictionary: expecting \"type:name\" form instead of \"" +
                                          std::string(spec) + "\"");
-    const auto type = spec.substr(0, colon);
+    const std::string type(spec.substr(0, colon));
+    const std::string name(spec.substr(colon + 1));
     const auto* found = find_row(type);
-    if (found == nullptr || found->open == nullptr)
-        return open_module_table(type, std::string(spec.substr(colon + 1)));
-    return found->open(std::string(spec.substr(colon + 1)), options);
+    auto opened = found != nullptr && found->open != nullptr ? found->open(name, options)
+                  : has_module(type)                         ? open_module_table(type, name)
+                                                             : result<table_ptr>(not_here(type));
+    if (opened && options.file_values)
+        opened = decoding_table(std::move(*opened));
+    if (opened && options.utf8)
+        return std::make_unique<utf8_table>(std::move(*opened));
+    return opened;
+}
+
+result<void> can_write(const std::string& type) {
+    if (find_type(type) != known::usable)
+        return not_here(type);
+    const auto* found = find_row(type);
+    if (found == nullptr || found->write == nullptr)
+        return fail(errc::unsupported,
+                    "unsupported dictionary type: " + type + " does not support bulk-mode creation.");
+    return {};
+}
+
+result<writer_ptr> open_writer(const std::string& type, const std::string& name, const writer_options& options) {
+    auto writable = can_write(type);
+    if (writable)
+        return find_row(type)->write(name, options);
+    if (options.how != write_mode::change || find_type(type) != known::usable)
+        return tl::make_unexpected(writable.error());
+    if (type == "static" || type == "environ")
+        return fail(errc::unsupported, "table " + type + ":" + name + ": delete operation is not supported");
+    return fail(errc::unsupported, type + ":" + name + " map requires O_RDONLY access mode");
 }
 
 } // namespace mta::table

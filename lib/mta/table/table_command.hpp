@@ -3,8 +3,6 @@
 // The two differ in how a source line becomes an entry and in how hits are printed: a command_style says so.
 #pragma once
 
-#include <functional>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,19 +13,26 @@
 namespace mta::table {
 
 struct source_entry {
-    std::string key;
-    std::string value;
-    std::string remark; // a warning; the entry counts all the same
+    std::string_view key;
+    std::string_view value;
+    std::string_view remark; // a warning; the entry counts all the same
+};
+
+class entry_parser {
+public:
+    virtual ~entry_parser() = default;
+    // One logical line of source. What is answered stays until the next call. The error is a warning's text
+    // ("expected format: key whitespace value").
+    [[nodiscard]] virtual result<source_entry> parse(std::string_view line) = 0;
 };
 
 struct command_style {
-    std::string_view letters; // getopt specification
-    std::string_view usage;   // of the fatal line
-    std::string_view help;    // of --help
+    std::string_view letters;   // getopt specification
+    std::string_view usage;     // of the fatal line
+    std::string_view help;      // of --help
     std::string_view separator; // between key and value of a hit
     bool alias_records = false; // "@" and the NIS records
-    // One logical line of source. The error is a warning's text ("expected format: key whitespace value").
-    std::function<result<source_entry>(std::string_view line)> parse;
+    entry_parser* parser = nullptr;
 };
 
 // Runs the command and returns its exit status; fatal trouble ends the process with its message.

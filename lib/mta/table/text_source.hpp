@@ -1,50 +1,41 @@
 // The source syntax of tables: logical lines of "key value", with comments, continuation and quoted keys.
 //
 // A line that begins with white space continues the one before; empty lines and lines whose first non-blank byte is
-// "#" are skipped. No I/O: works on the text of a file.
+// "#" are skipped. No I/O: works on the text of a file, and says what it skips (notices.hpp).
 #pragma once
 
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include <mta/core/result.hpp>
+
 namespace mta::table {
 
 struct logical_line {
-    std::string text;
-    int line = 0; // physical number of its first line, from 1
+    std::string_view text; // up to its first NUL
+    int line = 0;          // physical number of its first line, from 1
 };
 
 class line_reader {
 public:
-    explicit line_reader(std::string_view text) noexcept : rest_(text) {}
+    // text must outlive the reader. title names the source when a line that begins with white space has nothing to
+    // continue; such a line is skipped.
+    line_reader(std::string_view text, std::string title) : rest_(text), title_(std::move(title)) {}
 
-    [[nodiscard]] std::optional<logical_line> next() {
-        std::optional<logical_line> out;
-        while (!rest_.empty()) {
-            const auto line = peek();
-            const auto first = line.find_first_not_of(" \t\r\v\f");
-            const bool skipped = first == std::string_view::npos || line[first] == '#';
-            if (!skipped && first == 0 && out)
-                return out;
-            ++number_;
-            if (!skipped && (first == 0 || out)) {
-                if (!out)
-                    out = logical_line{{}, number_};
-                out->text += line;
-            } else if (!skipped) {
-                // White space before anything it could continue.
-                out = logical_line{std::string(line), number_};
-            }
-            rest_.remove_prefix(std::min(rest_.size(), line.size() + 1));
-        }
-        return out;
-    }
+    // The text is in the source or in the reader, and stays until the next call.
+    [[nodiscard]] std::optional<logical_line> next();
+
+    // How many bytes were read.
+    [[nodiscard]] std::size_t left() const noexcept { return rest_.size(); }
 
 private:
-    [[nodiscard]] std::string_view peek() const noexcept { return rest_.substr(0, rest_.find('\n')); }
+    [[nodiscard]] std::string_view take();
+    void join_more();
 
     std::string_view rest_;
+    std::string title_;
+    std::string joined_;
     int number_ = 0;
 };
 
@@ -53,24 +44,15 @@ struct key_value {
     std::string_view value;
 };
 
-// Splits "key value" at the first blank that no quotes protect; the value is trimmed and may be empty.
-[[nodiscard]] inline key_value split_entry(std::string_view text) noexcept {
-    std::size_t end = 0;
-    bool quoted = false;
-    for (; end < text.size(); ++end) {
-        const char c = text[end];
-        if (c == '\\' && quoted && end + 1 < text.size())
-            ++end;
-        else if (c == '"')
-            quoted = !quoted;
-        else if (!quoted && (c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f'))
-            break;
-    }
-    auto value = text.substr(std::min(end, text.size()));
-    const auto first = value.find_first_not_of(" \t\r\n\v\f");
-    if (first == std::string_view::npos)
-        return {text.substr(0, end), {}};
-    return {text.substr(0, end), value.substr(first, value.find_last_not_of(" \t\r\n\v\f") - first + 1)};
-}
+inline constexpr const char* ignored_line = " -- ignoring this line";
+inline constexpr const char* looks_like_alias =
+    "record is in \"key: value\" format; is this an alias file?";
+
+// Splits "key value" at the first blank that no quotes protect; the value is trimmed. The error is the text of a
+// warning.
+[[nodiscard]] result<key_value> read_entry(std::string_view text, bool utf8);
+
+// is_utf8, quick where all is ASCII.
+[[nodiscard]] bool is_utf8_line(std::string_view text) noexcept;
 
 } // namespace mta::table

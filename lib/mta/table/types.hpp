@@ -9,27 +9,35 @@
 
 namespace mta::table {
 
+using opener = result<table_ptr>(const std::string& name, const open_options& options);
+
 // Berkeley DB: NAME.db. Keys with and without a trailing NUL are tried, and what worked first is kept to.
-[[nodiscard]] result<table_ptr> open_hash(const std::string& name, const open_options& options);
-[[nodiscard]] result<table_ptr> open_btree(const std::string& name, const open_options& options);
+opener open_hash, open_btree;
 
 // A text file that is read whole when it is opened.
-[[nodiscard]] result<table_ptr> open_texthash(const std::string& name, const open_options& options);
+opener open_texthash;
 // "{ key = value, { key = value with blanks } }" in the name itself.
-[[nodiscard]] result<table_ptr> open_inline(const std::string& name, const open_options& options);
+opener open_inline;
+
+// Rules in order: POSIX expressions with flags, if/endif, negation and $1.
+opener open_regexp;
+
+
 // The same value for every key; "{ value with blanks }" without its braces.
-[[nodiscard]] result<table_ptr> open_static(const std::string& name, const open_options& options);
-// POSIX regular expressions with flags, if/endif, negation and $1 substitution.
-[[nodiscard]] result<table_ptr> open_regexp(const std::string& name, const open_options& options);
+opener open_static;
 // unix:passwd.byname and unix:group.byname.
-[[nodiscard]] result<table_ptr> open_unix(const std::string& name, const open_options& options);
+opener open_unix;
+// Environment variables of the process.
+opener open_environ;
+// Empty, as internal: is to whoever did not fill it.
+opener open_internal;
+// Every lookup is "try again later": for tests of what depends on tables.
+opener open_fail;
+// debug:TYPE:NAME answers as TYPE:NAME and logs each lookup.
+opener open_debug;
 // Default alias_maps name nis:mail.aliases. Where no NIS domain is set nothing is found, as everywhere; where one is
 // set the type is refused, since NIS is not built here.
-[[nodiscard]] result<table_ptr> open_nis(const std::string& name, const open_options& options);
-// Every lookup is "try again later": for tests of what depends on tables.
-[[nodiscard]] result<table_ptr> open_fail(const std::string& name, const open_options& options);
-// Environment variables of the process.
-[[nodiscard]] result<table_ptr> open_environ(const std::string& name, const open_options& options);
+opener open_nis;
 
 // Servers on the network; network_protocols.hpp tells the formats. These may block.
 [[nodiscard]] result<table_ptr> open_tcp(const std::string& name, const open_options& options);

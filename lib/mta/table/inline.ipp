@@ -1,0 +1,39 @@
+#include <mta/core/text.hpp>
+#include <mta/table/braces.hpp>
+#include <mta/table/map_table.hpp>
+#include <mta/table/types.hpp>
+
+namespace mta::table {
+namespace {
+
+failure bad_inline(const std::string& reason, const std::string& name) {
+    return fail(errc::malformed, reason + ": \"inline:" + name + "\"; need \"inline:{name=value...}\"");
+}
+
+} // namespace
+
+result<table_ptr> open_inline(const std::string& name, const open_options& options) {
+    const auto inside = inside_braces(name);
+    if (!inside || inside->empty())
+        return bad_inline("bad syntax", name);
+    map_table::entries entries;
+    auto rest = *inside;
+    while (auto word = next_word(rest)) {
+        // Braces around a pair let it hold blanks.
+        if (word->starts_with('{')) {
+            const auto pair = inside_braces(*word);
+            if (!pair)
+                return bad_inline(pair.error().text(), name);
+            word = *pair;
+        }
+        const auto equals = word->find('=');
+        if (equals == std::string_view::npos)
+            return bad_inline("missing '=' after attribute name", name);
+        const auto key = trim(word->substr(0, equals));
+        entries.insert_or_assign(options.fold_case ? lower(key) : std::string(key),
+                                 map_table::value{std::string(trim(word->substr(equals + 1))), 0});
+    }
+    return std::make_unique<map_table>("inline:" + name, std::move(entries), file_mark());
+}
+
+} // namespace mta::table

@@ -1,0 +1,164 @@
+// Looks up keys from the command line or standard input, and lists tables.
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <vector>
+
+#include <mta/core/file.hpp>
+#include <mta/core/text.hpp>
+#include <mta/table/command_task.hpp>
+#include <mta/table/key_folding.hpp>
+#include <mta/table/line_input.hpp>
+#include <mta/table/message_keys.hpp>
+
+namespace mta::table {
+namespace {
+
+result<table_ptr> open(const command_task& task, const char* file) {
+    const auto spec = task.parts(file);
+    return open_table(spec.type + ":" + spec.name, task.how_to_open());
+}
+
+// What is printed is written before the command waits for more input, so that a program can ask and be answered.
+class output {
+public:
+    void add(std::string_view key, std::string_view separator, std::string_view value) {
+        text_.append(key).append(separator).append(value) += '\n';
+    }
+    result<void> flush_when_full() { return text_.size() < full ? result<void>() : flush(); }
+    result<void> flush() {
+        auto done = write_all(STDOUT_FILENO, text_);
+        text_.clear();
+        if (!done)
+            return fail(done.error().code, "write output");
+        return {};
+    }
+
+private:
+    static constexpr std::size_t full = 1U << 16U;
+    std::string text_;
+};
+
+class asker {
+public:
+    asker(command_task& task, std::span<const char* const> files)
+        : task_(task), files_(files), utf8_(task.utf8()), folds_(task.folds()) {}
+
+    // The first value, from tables that are opened when they are needed.
+    result<std::optional<std::string>> first_value(std::string_view key) {
+        for (std::size_t i = 0; i < files_.size(); ++i) {
+            if (tables_.size() == i)
+                if (auto opened = open_next(); !opened)
+                    return tl::make_unexpected(opened.error());
+            auto found = ask(*tables_[i], key);
+            if (!found || *found)
+                return found;
+        }
+        return std::nullopt;
+    }
+    result<void> open_all() {
+        while (tables_.size() < files_.size())
+            if (auto opened = open_next(); !opened)
+                return opened;
+        return {};
+    }
+
+private:
+    result<void> open_next() {
+        auto table = open(task_, files_[tables_.size()]);
+        if (!table)
+            return tl::make_unexpected(table.error());
+        tables_.push_back(std::move(*table));
+        return {};
+    }
+    result<std::optional<std::string>> ask(lookup_table& table, std::string_view key) {
+        const bool as_is = !folds_ || table.traits().exact_keys();
+        auto found = table.lookup(as_is ? key : folder_(key, utf8_));
+        if (!found) {
+            const std::string what = "table " + table.name() + ": query error";
+            return fail(errc::temporary, found.error().detail.empty() ? what : what + ": " + found.error().text());
+        }
+        if (*found && (*found)->empty()) {
+            task_.log.warning("table " + table.name() + ": key " + std::string(key) +
+                              ": empty string result is not allowed");
+            task_.log.warning("table " + table.name() + " should return NO RESULT in case of NOT FOUND");
+        }
+        return found;
+    }
+
+    command_task& task_;
+    std::span<const char* const> files_;
+    bool utf8_;
+    bool folds_;
+    std::vector<table_ptr> tables_;
+    key_folder folder_;
+};
+
+result<int> query_input(command_task& task, asker& from) {
+    if (auto opened = from.open_all(); !opened)
+        return tl::make_unexpected(opened.error());
+    output out;
+    int status = 1;
+    const auto ask = [&](std::string_view key) -> result<void> {
+        const auto found = from.first_value(key);
+        if (!found)
+            return tl::make_unexpected(found.error());
+        if (*found) {
+            out.add(key, task.style.separator, **found);
+            status = 0;
+        }
+        return out.flush_when_full();
+    };
+    line_input input(STDIN_FILENO, [&] { return out.flush(); });
+    const auto done = task.options.has('b') || task.options.has('h')
+                          ? each_message_key(input, {task.options.has('h'), task.options.has('b'), task.options.has('m')}, ask)
+                          : input.each_line(ask);
+    // What was found before a trouble is shown.
+    const auto written = out.flush();
+    if (!done)
+        return tl::make_unexpected(done.error());
+    if (!written)
+        return tl::make_unexpected(written.error());
+    return status;
+}
+
+} // namespace
+
+result<int> query_tables(command_task& task, std::span<const char* const> files) {
+    asker from(task, files);
+    if (*task.options.query == "-")
+        return query_input(task, from);
+    const auto found = from.first_value(*task.options.query);
+    if (!found)
+        return tl::make_unexpected(found.error());
+    if (!*found)
+        return 1;
+    output out;
+    out.add({}, {}, **found);
+    if (auto written = out.flush(); !written)
+        return tl::make_unexpected(written.error());
+    return 0;
+}
+
+result<int> list_table(command_task& task, const char* file) {
+    auto table = open(task, file);
+    if (!table)
+        return tl::make_unexpected(table.error());
+    output out;
+    result<void> written;
+    auto walked = (*table)->walk([&](std::string_view key, std::string_view value) {
+        out.add(key, task.style.separator, value);
+        written = out.flush_when_full();
+        return written.has_value();
+    });
+    if (written)
+        written = out.flush();
+    if (!walked)
+        return tl::make_unexpected(walked.error());
+    if (!written)
+        return tl::make_unexpected(written.error());
+    return 0;
+}
+
+} // namespace mta::table

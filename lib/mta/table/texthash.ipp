@@ -1,0 +1,37 @@
+#include <mta/core/file.hpp>
+#include <mta/core/text.hpp>
+#include <mta/table/map_table.hpp>
+#include <mta/table/notices.hpp>
+#include <mta/table/text_source.hpp>
+#include <mta/table/types.hpp>
+
+namespace mta::table {
+
+result<table_ptr> open_texthash(const std::string& name, const open_options& options) {
+    auto fd = open_file(name, O_RDONLY);
+    struct stat status {};
+    if (!fd || ::fstat(fd->get(), &status) != 0)
+        return fail(fd ? std::error_code(errno, std::generic_category()) : fd.error().code, "open database " + name);
+    auto text = read_file(name, std::size_t{1} << 32U);
+    if (!text)
+        return fail(text.error().code, "open database " + name);
+    map_table::entries entries;
+    line_reader lines(*text, name);
+    while (const auto line = lines.next()) {
+        const std::string where = name + ", line " + std::to_string(line->line) + ": ";
+        const auto entry = read_entry(line->text, options.utf8);
+        if (!entry) {
+            warning(where + entry.error().text() + ignored_line);
+            continue;
+        }
+        if (entry->key.ends_with(':'))
+            warning(where + looks_like_alias);
+        auto key = options.fold_case ? lower(entry->key) : std::string(entry->key);
+        if (const auto [it, added] = entries.try_emplace(std::move(key), map_table::value{std::string(entry->value), line->line});
+            !added)
+            warning(where + "duplicate entry: \"" + it->first + "\"");
+    }
+    return std::make_unique<map_table>("texthash:" + name, std::move(entries), file_mark(name, status));
+}
+
+} // namespace mta::table
