@@ -45,7 +45,7 @@ TEST_CASE("a filter lacks no rule whose word is there", "[table][literal_filter]
 }
 
 TEST_CASE("a table answers the same with its filter as without", "[table][literal_filter]") {
-    const std::string type = "regexp";
+    const std::string type = GENERATE("regexp", "pcre");
     const mta::test::temporary_directory dir;
     std::string rules = "!/@/ no at\nif /special/\n/^s/ special\nendif\n";
     for (int i = 0; i < 300; ++i)

@@ -42,7 +42,7 @@ constexpr row rows[] = {
     {"mysql", nullptr, nullptr},
     {"nis", open_nis, nullptr},
     {"nisplus", nullptr, nullptr},
-    {"pcre", nullptr, nullptr},
+    {"pcre", open_pcre, nullptr},
     {"pgsql", nullptr, nullptr},
     {"pipemap", nullptr, nullptr},
     {"proxy", open_proxy, nullptr},

@@ -18,6 +18,7 @@
 #include <mta/table/module_table.ipp>
 #include <mta/table/network_tables.ipp>
 #include <mta/table/pattern_literals.ipp>
+#include <mta/table/pcre.ipp>
 #include <mta/table/proxy_table.ipp>
 #include <mta/table/redis_table.ipp>
 #include <mta/table/regexp.ipp>
