@@ -28,7 +28,7 @@ constexpr writer_opener* write_hash = nullptr;
 constexpr row rows[] = {
     {"btree", open_btree, write_btree},
     {"cdb", nullptr, nullptr},
-    {"cidr", nullptr, nullptr},
+    {"cidr", open_cidr, nullptr},
     {"dbm", nullptr, nullptr},
     {"debug", open_debug, nullptr},
     {"environ", open_environ, nullptr},

@@ -4,6 +4,7 @@
 #include <mta/table/berkeley_writer.ipp>
 #endif
 #include <mta/table/address_lookup.ipp>
+#include <mta/table/cidr.ipp>
 #include <mta/table/environment.ipp>
 #include <mta/table/file_values.ipp>
 #include <mta/table/host_settings.ipp>

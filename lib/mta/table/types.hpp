@@ -19,8 +19,8 @@ opener open_texthash;
 // "{ key = value, { key = value with blanks } }" in the name itself.
 opener open_inline;
 
-// Rules in order: POSIX and Perl-style expressions with flags, if/endif, negation and $1.
-opener open_regexp, open_pcre;
+// Rules in order: POSIX and Perl-style expressions with flags, if/endif, negation and $1; networks.
+opener open_regexp, open_pcre, open_cidr;
 
 
 // The same value for every key; "{ value with blanks }" without its braces.
