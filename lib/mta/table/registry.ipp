@@ -44,9 +44,9 @@ constexpr row rows[] = {
     {"nisplus", nullptr, nullptr},
     {"pcre", open_pcre, nullptr},
     {"pgsql", nullptr, nullptr},
-    {"pipemap", nullptr, nullptr},
+    {"pipemap", open_pipemap, nullptr},
     {"proxy", open_proxy, nullptr},
-    {"randmap", nullptr, nullptr},
+    {"randmap", open_randmap, nullptr},
     {"redis", open_redis, nullptr},
     {"regexp", open_regexp, nullptr},
     {"sdbm", nullptr, nullptr},
@@ -55,7 +55,7 @@ constexpr row rows[] = {
     {"static", open_static, nullptr},
     {"tcp", open_tcp, nullptr},
     {"texthash", open_texthash, nullptr},
-    {"unionmap", nullptr, nullptr},
+    {"unionmap", open_unionmap, nullptr},
     {"unix", open_unix, nullptr},
 };
 

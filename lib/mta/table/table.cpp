@@ -5,6 +5,7 @@
 #endif
 #include <mta/table/address_lookup.ipp>
 #include <mta/table/cidr.ipp>
+#include <mta/table/combined_tables.ipp>
 #include <mta/table/environment.ipp>
 #include <mta/table/file_values.ipp>
 #include <mta/table/host_settings.ipp>

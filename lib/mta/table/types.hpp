@@ -22,6 +22,8 @@ opener open_inline;
 // Rules in order: POSIX and Perl-style expressions with flags, if/endif, negation and $1; networks.
 opener open_regexp, open_pcre, open_cidr;
 
+// All answers of several tables; the answer of one as the key of the next; one of some values.
+opener open_unionmap, open_pipemap, open_randmap;
 
 // The same value for every key; "{ value with blanks }" without its braces.
 opener open_static;
