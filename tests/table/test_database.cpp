@@ -35,7 +35,7 @@ std::string ask(const std::string& type, const std::string& name, const std::str
 
 TEST_CASE("a database is built, changed and read", "[table][database]") {
     const mta::test::temporary_directory dir;
-    const std::string type = GENERATE("hash", "btree");
+    const std::string type = GENERATE("hash", "btree", "lmdb");
     const auto style = GENERATE(terminator::unknown, terminator::with, terminator::without);
     const auto name = dir / "t";
     auto writer = start(type, name, write_mode::create, style);
@@ -76,7 +76,7 @@ TEST_CASE("a database is built, changed and read", "[table][database]") {
 
 TEST_CASE("many sorted entries are loaded at once", "[table][database]") {
     const mta::test::temporary_directory dir;
-    const std::string type = GENERATE("hash", "btree");
+    const std::string type = GENERATE("hash", "btree", "lmdb");
     const auto name = dir / "t";
     std::vector<std::string> keys;
     for (int i = 100000; i < 105000; ++i)
@@ -102,7 +102,7 @@ TEST_CASE("many sorted entries are loaded at once", "[table][database]") {
 
 TEST_CASE("a build that is given up leaves the old database", "[table][database]") {
     const mta::test::temporary_directory dir;
-    const std::string type = GENERATE("hash", "btree");
+    const std::string type = GENERATE("hash", "btree", "lmdb");
     const auto name = dir / "t";
     auto writer = start(type, name);
     REQUIRE(writer->insert("a", "old").value());

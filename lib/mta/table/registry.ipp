@@ -37,7 +37,7 @@ constexpr row rows[] = {
     {"inline", open_inline, nullptr},
     {"internal", open_internal, nullptr},
     {"ldap", nullptr, nullptr},
-    {"lmdb", nullptr, nullptr},
+    {"lmdb", open_lmdb, write_lmdb},
     {"memcache", open_memcache, nullptr},
     {"mysql", nullptr, nullptr},
     {"nis", open_nis, nullptr},

@@ -14,6 +14,8 @@
 #include <mta/table/key_folding.ipp>
 #include <mta/table/literal_filter.ipp>
 #include <mta/table/live_table.ipp>
+#include <mta/table/lmdb.ipp>
+#include <mta/table/lmdb_writer.ipp>
 #include <mta/table/maps.ipp>
 #include <mta/table/match_list.ipp>
 #include <mta/table/memcache_table.ipp>

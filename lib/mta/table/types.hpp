@@ -13,6 +13,8 @@ using opener = result<table_ptr>(const std::string& name, const open_options& op
 
 // Berkeley DB: NAME.db. Keys with and without a trailing NUL are tried, and what worked first is kept to.
 opener open_hash, open_btree;
+// LMDB: NAME.lmdb. Every lookup is a transaction of its own, so that other processes' changes are seen at once.
+opener open_lmdb;
 
 // A text file that is read whole when it is opened.
 opener open_texthash;
