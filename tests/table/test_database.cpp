@@ -76,7 +76,7 @@ TEST_CASE("a database is built, changed and read", "[table][database]") {
 
 TEST_CASE("many sorted entries are loaded at once", "[table][database]") {
     const mta::test::temporary_directory dir;
-    const std::string type = GENERATE("hash", "btree", "lmdb");
+    const std::string type = GENERATE("hash", "btree", "lmdb", "cdb");
     const auto name = dir / "t";
     std::vector<std::string> keys;
     for (int i = 100000; i < 105000; ++i)
@@ -102,7 +102,7 @@ TEST_CASE("many sorted entries are loaded at once", "[table][database]") {
 
 TEST_CASE("a build that is given up leaves the old database", "[table][database]") {
     const mta::test::temporary_directory dir;
-    const std::string type = GENERATE("hash", "btree", "lmdb");
+    const std::string type = GENERATE("hash", "btree", "lmdb", "cdb");
     const auto name = dir / "t";
     auto writer = start(type, name);
     REQUIRE(writer->insert("a", "old").value());
@@ -116,7 +116,7 @@ TEST_CASE("a build that is given up leaves the old database", "[table][database]
 
 TEST_CASE("a database keeps its mode, and a link to it stays a link", "[table][database]") {
     const mta::test::temporary_directory dir;
-    const std::string type = GENERATE("hash");
+    const std::string type = GENERATE("hash", "cdb");
     const auto name = dir / "t";
     const auto path = path_of(type, dir / "real");
     REQUIRE(start(type, dir / "real")->finish());

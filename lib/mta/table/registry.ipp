@@ -27,7 +27,7 @@ constexpr writer_opener* write_hash = nullptr;
 
 constexpr row rows[] = {
     {"btree", open_btree, write_btree},
-    {"cdb", nullptr, nullptr},
+    {"cdb", open_cdb, write_cdb},
     {"cidr", open_cidr, nullptr},
     {"dbm", nullptr, nullptr},
     {"debug", open_debug, nullptr},

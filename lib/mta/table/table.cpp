@@ -4,6 +4,8 @@
 #include <mta/table/berkeley_writer.ipp>
 #endif
 #include <mta/table/address_lookup.ipp>
+#include <mta/table/cdb.ipp>
+#include <mta/table/cdb_writer.ipp>
 #include <mta/table/cidr.ipp>
 #include <mta/table/combined_tables.ipp>
 #include <mta/table/environment.ipp>

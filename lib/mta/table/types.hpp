@@ -15,6 +15,8 @@ using opener = result<table_ptr>(const std::string& name, const open_options& op
 opener open_hash, open_btree;
 // LMDB: NAME.lmdb. Every lookup is a transaction of its own, so that other processes' changes are seen at once.
 opener open_lmdb;
+// Constant database: NAME.cdb, mapped into memory. The format is public; docs/cdb-format.md has it.
+opener open_cdb;
 
 // A text file that is read whole when it is opened.
 opener open_texthash;
