@@ -141,7 +141,7 @@ spec_parts split_spec(std::string_view spec, std::string_view default_type) {
 
 result<table_ptr> open_table(std::string_view spec, const open_options& options) {
     const auto colon = spec.find(':');
-    if (colon == std::string_view::npos || colon + 1 == spec.size())
+    if (colon == std::string_view::npos)
         return fail(errc::malformed, "open dictionary: expecting \"type:name\" form instead of \"" +
                                          std::string(spec) + "\"");
     const std::string type(spec.substr(0, colon));

@@ -17,6 +17,9 @@ namespace {
 
 result<table_ptr> open(const command_task& task, const char* file) {
     const auto spec = task.parts(file);
+    if (spec.type.empty() || spec.name.empty())
+        return fail(errc::malformed, "open dictionary: expecting \"type:name\" form instead of \"" + spec.type + ":" +
+                                         spec.name + "\"");
     return open_table(spec.type + ":" + spec.name, task.how_to_open());
 }
 
