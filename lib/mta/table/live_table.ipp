@@ -39,8 +39,6 @@ public:
         return (*one)->walk(visit);
     }
 
-    [[nodiscard]] std::string last_place() const override { return opened_ ? (*opened_)->last_place() : std::string(); }
-
 private:
     using clock = std::chrono::steady_clock;
 
