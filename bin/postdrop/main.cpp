@@ -10,7 +10,6 @@
 
 #include <mta/config/command_log.hpp>
 #include <mta/config/configuration.hpp>
-#include <mta/config/locate.hpp>
 #include <mta/core/argv.hpp>
 #include <mta/core/standard_descriptors.hpp>
 #include <mta/core/sysexits.hpp>
@@ -38,14 +37,8 @@ int run(int argc, char** argv) {
             log.fatal(usage);
         }
     }
-    const auto where = mta::config::find_directory(directory);
-    if (!where)
-        log.fatal(where.error());
-    const auto cfg = mta::configuration::load(where->directory);
-    if (!cfg)
-        log.fatal(cfg.error());
-    log.use(*cfg);
-    return mta::postdrop::run(*cfg, log);
+    const auto cfg = log.load(directory);
+    return mta::postdrop::run(cfg, log);
 }
 
 } // namespace

@@ -4,7 +4,6 @@
 #include <optional>
 
 #include <mta/config/command_log.hpp>
-#include <mta/config/locate.hpp>
 #include <mta/config/long_options.hpp>
 #include <mta/core/argv.hpp>
 #include <mta/core/local_socket.hpp>
@@ -33,17 +32,11 @@ int postkick_main(int argc, char** argv) {
     const auto words = options.operands();
     if (usage || words.size() != 3)
         log.fatal("usage: postkick [-c config_dir] [-v] class service request");
-    const auto where = mta::config::find_directory(directory);
-    if (!where)
-        log.fatal(where.error());
-    const auto cfg = mta::configuration::load(where->directory);
-    if (!cfg)
-        log.fatal(cfg.error());
-    log.use(*cfg);
+    const auto cfg = log.load(directory);
     const std::string type = words[0];
     const std::string service = words[1];
-    const auto limit = std::chrono::milliseconds((*cfg)[mta::param::application_event_drain_time]);
-    const auto path = (*cfg)[mta::param::queue_directory] + "/" + type + "/" + service;
+    const auto limit = std::chrono::milliseconds(cfg[mta::param::application_event_drain_time]);
+    const auto path = cfg[mta::param::queue_directory] + "/" + type + "/" + service;
     const auto socket = mta::connect_local(path, limit);
     if (!socket) {
         log.warning("unable to look up " + type + "/" + service + ": " + socket.error().code.message());

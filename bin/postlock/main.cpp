@@ -11,7 +11,6 @@
 #include <thread>
 
 #include <mta/config/command_log.hpp>
-#include <mta/config/locate.hpp>
 #include <mta/config/long_options.hpp>
 #include <mta/config/values.hpp>
 #include <mta/core/argv.hpp>
@@ -138,14 +137,8 @@ int postlock_main(int argc, char** argv) {
     const auto words = options.operands();
     if (usage || words.size() < 2)
         log.fatal("usage: postlock [-c config_dir] [-l lock_style] [-v] folder command...");
-    const auto where = mta::config::find_directory(directory);
-    if (!where)
-        log.fatal(where.error());
-    const auto cfg = mta::configuration::load(where->directory);
-    if (!cfg)
-        log.fatal(cfg.error());
-    log.use(*cfg);
-    const auto text = style_text.value_or((*cfg).text(mta::param::mailbox_delivery_lock));
+    const auto cfg = log.load(directory);
+    const auto text = style_text.value_or(cfg.text(mta::param::mailbox_delivery_lock));
     const auto styles = mta::config::split_list(text);
     for (const auto& style : styles)
         if (style != "flock" && style != "fcntl" && style != "dotlock")
@@ -153,16 +146,16 @@ int postlock_main(int argc, char** argv) {
 
     const std::string path = words.front();
     std::string busy;
-    for (long long left = (*cfg)[mta::param::deliver_lock_attempts]; left > 0; --left) {
+    for (long long left = cfg[mta::param::deliver_lock_attempts]; left > 0; --left) {
         holder held;
-        const auto taken = try_all(held, path, styles, (*cfg)[mta::param::stale_lock_time]);
+        const auto taken = try_all(held, path, styles, cfg[mta::param::stale_lock_time]);
         if (!taken)
             log.fatal("open file " + path + ": " + taken.error().text());
         if (taken->empty())
             return run_command(log, words.subspan(1));
         busy = *taken;
         if (left > 1)
-            std::this_thread::sleep_for((*cfg)[mta::param::deliver_lock_delay]);
+            std::this_thread::sleep_for(cfg[mta::param::deliver_lock_delay]);
     }
     log.fatal("open file " + path + ": " + busy);
 }

@@ -54,14 +54,7 @@ public:
     command(const options& opt, std::FILE* out) : opt_(opt), out_(out), log_("postqueue", fatal_status) {}
 
     int run() {
-        auto where = config::find_directory(opt_.config_directory);
-        if (!where)
-            log_.fatal(where.error());
-        auto cfg = configuration::load(where->directory);
-        if (!cfg)
-            log_.fatal(cfg.error());
-        cfg_ = std::move(*cfg);
-        log_.use(*cfg_);
+        cfg_ = log_.load(opt_.config_directory);
         switch (opt_.action) {
         case action::flush:
             flush();

@@ -1,16 +1,13 @@
 // What a command says about trouble: on standard error as "postmap: fatal: …", and in the mail log.
 //
 //     config::command_log log("postmap");        // stderr and, until configured, syslog as postfix/postmap
-//     auto where = config::find_directory(option_c);
-//     if (!where) log.fatal(where.error());
-//     auto cfg = configuration::load(where->directory);
-//     if (!cfg) log.fatal(cfg.error());
-//     log.use(*cfg);                             // syslog_name, syslog_facility, maillog_file
+//     auto cfg = log.load(option_c);             // from here on syslog_name, syslog_facility, maillog_file count
 //
 // Nothing is opened before the first line is written. Not thread-safe.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,6 +24,9 @@ public:
     // program is the name in messages (the base name of argv[0], or fixed for set-gid programs).
     // Every fatal error ends the process with fatal_status (sendmail 75, postqueue 69, most 1).
     explicit command_log(std::string program, int fatal_status = 1, copy_to_stderr copy = copy_to_stderr::always);
+
+    // The configuration that -c, MAIL_CONFIG or the default names, in use for the log. Fatal when it cannot be had.
+    [[nodiscard]] configuration load(std::optional<std::string_view> directory);
 
     // From now on the mail log is where this configuration says. Prints the warnings of loading it.
     void use(const configuration& cfg);

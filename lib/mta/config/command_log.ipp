@@ -46,6 +46,17 @@ command_log::command_log(std::string program, int fatal_status, copy_to_stderr c
         tag_ = std::string(tag) + "/" + program_;
 }
 
+configuration command_log::load(std::optional<std::string_view> directory) {
+    const auto where = find_directory(directory);
+    if (!where)
+        fatal(where.error());
+    auto cfg = configuration::load(where->directory);
+    if (!cfg)
+        fatal(cfg.error());
+    use(*cfg);
+    return std::move(*cfg);
+}
+
 void command_log::use(const configuration& cfg) {
     if (!own_tag_ && (std::getenv("MAIL_LOGTAG") == nullptr || who_calls() == caller::restricted))
         tag_ = cfg[param::syslog_name] + "/" + program_;
