@@ -7,9 +7,10 @@
 
 namespace mta::daemon {
 
-enum class role { receive, queue, send, deliver, supervisor, later };
+enum class role { receive, queue, send, deliver, tables, supervisor, later };
 
-inline constexpr std::array<std::string_view, 4> worker_roles{"queue", "receive", "send", "deliver"};
+// In the order in which they start: others may ask the tables worker when they open theirs.
+inline constexpr std::array<std::string_view, 5> worker_roles{"tables", "queue", "receive", "send", "deliver"};
 
 [[nodiscard]] constexpr std::string_view role_name(role r) noexcept {
     switch (r) {
@@ -21,6 +22,8 @@ inline constexpr std::array<std::string_view, 4> worker_roles{"queue", "receive"
         return "send";
     case role::deliver:
         return "deliver";
+    case role::tables:
+        return "tables";
     case role::supervisor:
         return "supervisor";
     case role::later:
@@ -45,7 +48,7 @@ inline constexpr std::array<std::string_view, 4> worker_roles{"queue", "receive"
         {"postlogd", role::supervisor}, {"tlsmgr", role::later},       {"postscreen", role::later},
         {"tlsproxy", role::later},      {"dnsblog", role::later},      {"qmqpd", role::later},
         {"anvil", role::later},         {"verify", role::later},       {"scache", role::later},
-        {"proxymap", role::later},
+        {"proxymap", role::tables},
     };
     for (const auto& r : rows)
         if (r.program == program)

@@ -33,6 +33,8 @@ result<void> start_services(worker& owner, std::vector<endpoint> endpoints) {
         return start_queue(owner, std::move(endpoints));
     if (owner.role() == "send")
         return start_smtp(owner, std::move(endpoints));
+    if (owner.role() == "tables")
+        return start_tables(owner, std::move(endpoints));
     if (owner.role() == "deliver")
         return start_deliver(owner, std::move(endpoints));
     for (auto& one : take_programs(endpoints, {"pickup"}))
@@ -54,6 +56,7 @@ int run_worker(const std::string& role, const std::string& config_directory) {
     auto log = config::open_mail_log(*cfg, role == "receive"   ? "smtpd"
                                            : role == "queue"   ? "qmgr"
                                            : role == "deliver" ? "local"
+                                           : role == "tables"  ? "proxymap"
                                                                : "smtp");
     if (!log)
         return 1;

@@ -23,4 +23,7 @@ namespace mta::daemon {
 // deliver
 [[nodiscard]] result<void> start_deliver(worker& owner, std::vector<endpoint> endpoints);
 
+// tables: proxymap and proxywrite
+[[nodiscard]] result<void> start_tables(worker& owner, std::vector<endpoint> endpoints);
+
 } // namespace mta::daemon

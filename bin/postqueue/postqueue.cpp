@@ -10,7 +10,6 @@
 #include <functional>
 
 #include <mta/config/command_log.hpp>
-#include <mta/config/locate.hpp>
 #include <mta/core/attr.hpp>
 #include <mta/core/file.hpp>
 #include <mta/core/local_socket.hpp>

@@ -1,3 +1,4 @@
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -23,7 +24,7 @@ public:
     live_table(std::string spec, table::traits traits, const open_options& options, std::vector<table_ptr> handles,
                std::optional<mta::error> trouble)
         : lookup_table(spec, traits), spec_(std::move(spec)), options_(options),
-          most_(traits.may_block ? live_table_handles : 1), idle_(std::move(handles)), opened_(idle_.size()),
+          now_(traits), most_(traits.may_block ? live_table_handles : 1), idle_(std::move(handles)), opened_(idle_.size()),
           trouble_(std::move(trouble)), reported_(trouble_ && lacks_rights(*trouble_)) {}
 
     result<std::optional<std::string>> lookup(std::string_view key) override {
@@ -38,6 +39,9 @@ public:
             return tl::make_unexpected(one.error());
         return (*one)->walk(visit);
     }
+
+    // Of a table that could not be opened at first they are known later.
+    [[nodiscard]] table::traits traits() const noexcept override { return now_; }
 
 private:
     using clock = std::chrono::steady_clock;
@@ -113,6 +117,7 @@ private:
             idle_.clear();
             idle_.push_back(std::move(*again));
             opened_ = 1;
+            now_ = idle_.back()->traits();
             most_ = idle_.back()->traits().may_block ? live_table_handles : 1;
             trouble_.reset();
             reported_ = false;
@@ -143,6 +148,7 @@ private:
 
     const std::string spec_;
     const open_options options_;
+    std::atomic<table::traits> now_;
     std::mutex mutex_;
     std::condition_variable freed_;
     std::size_t most_;

@@ -50,7 +50,7 @@ public:
 
     // "type:name" as it was opened.
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
-    [[nodiscard]] const table::traits& traits() const noexcept { return traits_; }
+    [[nodiscard]] virtual table::traits traits() const noexcept { return traits_; }
 
 protected:
     lookup_table(std::string name, table::traits traits) : name_(std::move(name)), traits_(traits) {}

@@ -139,7 +139,9 @@ result<table_ptr> open_proxy(const std::string& name, const open_options& option
     const std::vector<std::string> sockets{"unix:" + cfg->text("queue_directory") + "/private/" + service,
                                            "unix:/private/" + service};
     const auto limit = cfg->time("ipc_timeout").value_or(std::chrono::seconds(3600));
-    auto stream = proxy_table::connect(server_address::parse(sockets.front()), limit);
+    // A worker that opens its tables goes on without an answer, and asks again: so it waits for no service that is down.
+    constexpr std::chrono::seconds opening_limit(10);
+    auto stream = proxy_table::connect(server_address::parse(sockets.front()), std::min(limit, opening_limit));
     if (!stream && nobody_there(stream.error()))
         return open_table(name, options);
     if (!stream)
