@@ -32,7 +32,7 @@ void quote(std::string& out, std::string_view bytes, sql_context context) {
 class sqlite_table final : public lookup_table {
 public:
     sqlite_table(std::string name, std::string path, sql_query query, client_log log)
-        : lookup_table(std::move(name), {}), path_(std::move(path)), query_(std::move(query)), log_(log) {}
+        : lookup_table(std::move(name), {.may_block = true}), path_(std::move(path)), query_(std::move(query)), log_(log) {}
 
     result<void> open() {
         sqlite3* raw = nullptr;
@@ -117,6 +117,6 @@ result<table_ptr> open_sqlite(const client_settings& settings, const client_log&
 } // namespace mta::table
 
 extern "C" const mtad_table_module* mtad_table_entry() {
-    static const auto module = mta::table::make_module<mta::table::open_sqlite>("sqlite", 0);
+    static const auto module = mta::table::make_module<mta::table::open_sqlite>("sqlite", MTAD_TABLE_MAY_BLOCK);
     return &module;
 }

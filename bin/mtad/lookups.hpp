@@ -12,9 +12,6 @@
 
 namespace mta::daemon {
 
-// For locks, and for a turn at a table; servers have their own limits in their tables' settings.
-inline constexpr std::chrono::seconds lookup_patience{10};
-
 // operation returns a result<T>. Its own errors are handed on; errc::temporary when the pool is full.
 // g++ 12: pass a named callable, `auto operation = [..]{..}; co_await look_up(owner, operation)`.
 template <class Operation>
@@ -26,7 +23,7 @@ template <class Operation>
             co_return outcome;
     }
     auto job = [operation = std::move(operation)]() mutable {
-        const table::limited_waiting on_a_thread(lookup_patience);
+        const table::limited_waiting on_a_thread(table::thread_patience);
         return operation();
     };
     co_return co_await owner.tables().run(std::move(job));

@@ -124,7 +124,7 @@ boost::asio::awaitable<void> queue_manager::route_on_thread(std::shared_ptr<rout
     auto job = [this, message = state->message, first, count]() -> result<std::vector<result<rewrite::route>>> {
         std::vector<result<rewrite::route>> out;
         for (std::size_t i = first; i < first + count; ++i) {
-            const table::limited_waiting on_a_thread(lookup_patience);
+            const table::limited_waiting on_a_thread(table::thread_patience);
             out.push_back(route_of(*message, message->envelope.recipients[i].address));
         }
         return out;

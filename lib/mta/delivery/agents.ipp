@@ -14,54 +14,60 @@
 #include <mta/rewrite/router.hpp>
 #include <mta/table/address_lookup.hpp>
 #include <mta/table/maps.hpp>
+#include <mta/table/patience.hpp>
 
 namespace mta::delivery {
 namespace {
 
 constexpr std::chrono::seconds cleanup_limit{100};
 
-// The tables of one parameter, used by one thread at a time. A table that changed, or that could not be opened, is
-// opened again, at most once a second; until then every lookup of a missing one is an error and never "not found".
+// The tables of one parameter, for all threads. What could not be opened is tried again, at most once a second; until then
+// every lookup is an error and never "not found". Tables that are open look after themselves (live_table.hpp).
 class live_maps {
 public:
     live_maps(std::string title, std::vector<std::string> words)
-        : title_(std::move(title)), words_(std::move(words)), tables_(table::maps::open(title_, words_)) {}
+        : title_(std::move(title)), words_(std::move(words)), tables_(open(title_, words_)) {}
 
     [[nodiscard]] result<std::optional<std::string>> find(std::string_view key) {
-        const std::lock_guard guard(mutex_);
-        refresh();
-        if (!tables_)
-            return tl::make_unexpected(tables_.error());
-        return tables_->find(key);
+        const auto tables = current();
+        if (!tables)
+            return tl::make_unexpected(tables.error());
+        const table::limited_waiting patience(table::thread_patience);
+        return (*tables)->find(key);
     }
     [[nodiscard]] result<std::optional<std::string>> find_address(const std::string& address,
                                                                   const table::address_lookup_options& how) {
-        const std::lock_guard guard(mutex_);
-        refresh();
-        if (!tables_)
-            return tl::make_unexpected(tables_.error());
-        auto found = table::find_address(*tables_, address, how);
+        const auto tables = current();
+        if (!tables)
+            return tl::make_unexpected(tables.error());
+        const table::limited_waiting patience(table::thread_patience);
+        auto found = table::find_address(**tables, address, how);
         if (!found)
             return tl::make_unexpected(found.error());
         return *found ? std::optional((*found)->value) : std::optional<std::string>();
     }
 
 private:
-    void refresh() {
+    using shared_maps = std::shared_ptr<table::maps>;
+    static result<shared_maps> open(const std::string& title, const std::vector<std::string>& words) {
+        auto opened = table::maps::open(title, words);
+        if (!opened)
+            return tl::make_unexpected(opened.error());
+        return std::make_shared<table::maps>(std::move(*opened));
+    }
+    result<shared_maps> current() {
+        const std::lock_guard guard(mutex_);
         const auto now = std::chrono::steady_clock::now();
-        if (now - looked_ < std::chrono::seconds(1))
-            return;
-        looked_ = now;
-        if (tables_ && !tables_->changed())
-            return;
-        auto again = table::maps::open(title_, words_);
-        if (again || !tables_) // an old table that can be read is better than none
-            tables_ = std::move(again);
+        if (!tables_ && now - looked_ >= std::chrono::seconds(1)) {
+            looked_ = now;
+            tables_ = open(title_, words_);
+        }
+        return tables_;
     }
     std::mutex mutex_;
     std::string title_;
     std::vector<std::string> words_;
-    result<table::maps> tables_;
+    result<shared_maps> tables_;
     std::chrono::steady_clock::time_point looked_ = std::chrono::steady_clock::now();
 };
 
@@ -69,19 +75,15 @@ private:
 class live_router {
 public:
     live_router(const config::configuration& cfg, std::string transport)
-        : cfg_(cfg), transport_(std::move(transport)), rewriter_(cfg), router_(rewrite::router::open(cfg)) {}
+        : cfg_(cfg), transport_(std::move(transport)), rewriter_(cfg), router_(open(cfg)) {}
 
     [[nodiscard]] result<resolved_address> resolve(const std::string& sender, const std::string& address) {
-        const std::lock_guard guard(mutex_);
-        const auto now = std::chrono::steady_clock::now();
-        if (!router_ && now - opened_ >= std::chrono::seconds(1)) {
-            opened_ = now;
-            router_ = rewrite::router::open(cfg_);
-        }
-        if (!router_)
-            return tl::make_unexpected(router_.error());
+        const auto router = current();
+        if (!router)
+            return tl::make_unexpected(router.error());
         const auto full = rewriter_.local(address);
-        auto route = router_->resolve(sender, full);
+        const table::limited_waiting patience(table::thread_patience);
+        auto route = (*router)->resolve(sender, full);
         if (!route)
             return tl::make_unexpected(route.error());
         return resolved_address{std::move(route->recipient), route->transport == transport_, route->malformed};
@@ -89,11 +91,28 @@ public:
     [[nodiscard]] std::string qualify(const std::string& name) const { return rewriter_.local(name); }
 
 private:
+    using shared_router = std::shared_ptr<rewrite::router>;
+    static result<shared_router> open(const config::configuration& cfg) {
+        auto opened = rewrite::router::open(cfg);
+        if (!opened)
+            return tl::make_unexpected(opened.error());
+        return std::make_shared<rewrite::router>(std::move(*opened));
+    }
+    result<shared_router> current() {
+        const std::lock_guard guard(mutex_);
+        const auto now = std::chrono::steady_clock::now();
+        if (!router_ && now - opened_ >= std::chrono::seconds(1)) {
+            opened_ = now;
+            router_ = open(cfg_);
+        }
+        return router_;
+    }
+
     std::mutex mutex_;
     config::configuration cfg_;
     std::string transport_;
     rewrite::rewriter rewriter_;
-    result<rewrite::router> router_;
+    result<shared_router> router_;
     std::chrono::steady_clock::time_point opened_ = std::chrono::steady_clock::now();
 };
 

@@ -24,7 +24,6 @@ public:
                                            folding how = folding::fold_keys);
 
     [[nodiscard]] bool empty() const noexcept { return tables_.empty(); }
-    [[nodiscard]] bool changed() const;
     [[nodiscard]] const std::string& title() const noexcept { return title_; }
 
     // whole: the key is a whole address (or domain …). Part of one: tables of patterns are passed over.

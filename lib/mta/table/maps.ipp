@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include <mta/core/text.hpp>
 #include <mta/table/live_table.hpp>
 #include <mta/table/maps.hpp>
@@ -17,10 +15,6 @@ result<maps> maps::open(std::string title, const std::vector<std::string>& specs
         out.tables_.push_back(std::move(*table));
     }
     return out;
-}
-
-bool maps::changed() const {
-    return std::ranges::any_of(tables_, [](const auto& table) { return table->changed(); });
 }
 
 result<std::optional<std::string>> maps::find(std::string_view key, key_kind kind) {

@@ -45,6 +45,9 @@ public:
     [[nodiscard]] static bool refused() noexcept { return detail::this_thread_patience.refused; }
 };
 
+// On a pool thread, for locks and for a turn at a table; servers have limits of their own in their tables' parameters.
+inline constexpr std::chrono::seconds thread_patience{10};
+
 class limited_waiting : public patience_scope {
 public:
     explicit limited_waiting(std::chrono::milliseconds limit)
