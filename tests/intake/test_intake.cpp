@@ -1,7 +1,9 @@
 #include <catch2/catch.hpp>
 
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,10 +13,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <mta/intake/intake.hpp>
 #include <mta/queue/queue_file.hpp>
+#include <mta/table/patience.hpp>
 
 using namespace mta;
 using intake::intake_message;
@@ -289,4 +293,123 @@ TEST_CASE("a maildrop file cut at any byte is refused and leaves nothing", "[int
         CHECK(taken->result == intake::pickup_result::refused);
         CHECK(at.count("incoming") == 0);
     }
+}
+
+namespace {
+
+// A socketmap server for one table: old@example.test is new@example.test, and nothing else is known.
+class one_alias_server {
+public:
+    explicit one_alias_server(const std::string& path) : listener_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        path.copy(address.sun_path, sizeof address.sun_path - 1);
+        REQUIRE(::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+        REQUIRE(::listen(listener_.get(), 8) == 0);
+        thread_ = std::thread([this] {
+            for (;;) {
+                unique_fd client(::accept(listener_.get(), nullptr, nullptr));
+                if (!client)
+                    return;
+                clients_.emplace_back([fd = std::move(client)] { serve(fd.get()); });
+            }
+        });
+    }
+    // After everybody who asks has closed its connections.
+    ~one_alias_server() {
+        ::shutdown(listener_.get(), SHUT_RDWR);
+        thread_.join();
+        for (auto& one : clients_)
+            one.join();
+    }
+    one_alias_server(const one_alias_server&) = delete;
+    one_alias_server& operator=(const one_alias_server&) = delete;
+
+private:
+    static void serve(int fd) {
+        char bytes[500];
+        for (ssize_t got = 0; (got = ::read(fd, bytes, sizeof bytes)) > 0;) {
+            const std::string_view question(bytes, static_cast<std::size_t>(got));
+            const std::string_view answer = question.ends_with("x old@example.test,") ? "19:OK new@example.test," : "9:NOTFOUND ,";
+            if (::write(fd, answer.data(), answer.size()) < 0)
+                return;
+        }
+    }
+    unique_fd listener_;
+    std::thread thread_;
+    std::vector<std::thread> clients_;
+};
+
+struct queued {
+    std::vector<std::string> recipients, text;
+};
+
+// One message; each call is made where nothing may wait first, if said so, and again where something may.
+queued run_through(place& at, bool loop_first, int& refused) {
+    const auto call = [&](auto operation) {
+        if (loop_first) {
+            const table::no_waiting on_the_loop;
+            auto outcome = operation();
+            if (!table::no_waiting::refused())
+                return outcome;
+            ++refused;
+            CHECK_FALSE(outcome);
+        }
+        return operation();
+    };
+    auto begun = intake_message::reserve(*at.context);
+    REQUIRE(begun);
+    auto& message = *begun;
+    auto request = from_network(intake::rewrite_context::local);
+    request.sender = "old@example.test";
+    REQUIRE(call([&] { return message.describe(request); }));
+    for (const char* address : {"old@example.test", "bob@example.test"})
+        REQUIRE(call([&] { return message.recipient({.address = address, .original = {}, .dsn_original = {}, .notify = 0}); }));
+    struct line {
+        std::string_view text;
+        bool unterminated;
+    };
+    for (const auto one : {line{"From: old@example.test", false}, {"To: bob@example.test,", false}, {"\told@exam", true},
+                           {"ple.test", false}, {"Received: from x", false}, {"Message-Id: <1@x>", false},
+                           {"Cc: old@example.test", false}, {"", false}, {"From: old@example.test", false}})
+        REQUIRE(call([&] { return message.content_line(one.text, one.unterminated); }));
+    auto verdict = call([&] { return message.finish(); });
+    REQUIRE(verdict);
+    CHECK(verdict->accepted());
+    REQUIRE(message.keep());
+    queued out{{}, at.text(message.queue_id())};
+    auto file = queue::queue_file::open(*at.where, queue::directory::incoming, message.queue_id());
+    auto envelope = file->read_envelope();
+    REQUIRE(envelope);
+    out.recipients.push_back(envelope->sender);
+    for (const auto& to : envelope->recipients)
+        out.recipients.push_back(to.address + " for " + to.original);
+    // The first header has queue ID and time in it.
+    std::erase_if(out.text, [](const std::string& text) { return text.starts_with('\t') && text.find("by mx") != std::string::npos; });
+    std::erase_if(out.text, [](const std::string& text) { return text.starts_with("\tfor ") || text.starts_with("Date:"); });
+    return out;
+}
+
+} // namespace
+
+TEST_CASE("a call that a table would have held up has done nothing, and is made again", "[intake]") {
+    std::string pattern = (fs::temp_directory_path() / "intakeXXXXXX").string();
+    const fs::path directory = ::mkdtemp(pattern.data());
+    const auto path = (directory / "s").string();
+    {
+        const one_alias_server server(path);
+        const std::string tables = "socketmap:unix:" + path + ":x\n";
+        place at("canonical_maps = " + tables + "virtual_alias_maps = " + tables + "always_bcc = old@example.test\n");
+        int refused = 0;
+        const auto plain = run_through(at, false, refused);
+        CHECK(refused == 0);
+        const auto twice = run_through(at, true, refused);
+        CHECK(refused >= 6); // describe, two recipients, From, To, Cc, finish
+        CHECK(plain.recipients == twice.recipients);
+        CHECK(plain.text == twice.text);
+        CHECK(plain.recipients.size() == 4); // sender, both, and the copy
+        CHECK(plain.recipients.at(0) == "new@example.test");
+        CHECK(has(plain.text, "From: new@example.test"));
+    }
+    fs::remove_all(directory);
 }
