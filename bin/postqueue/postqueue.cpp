@@ -16,6 +16,7 @@
 #include <mta/core/text.hpp>
 #include <mta/core/users.hpp>
 #include <mta/queue/listing.hpp>
+#include <mta/queue/ordered_reading.hpp>
 #include <mta/queue/spool.hpp>
 
 #include "listing_printer.hpp"
@@ -54,6 +55,8 @@ public:
 
     int run() {
         cfg_ = log_.load(opt_.config_directory);
+        if (::isatty(::fileno(out_)) == 0)
+            std::setvbuf(out_, nullptr, _IOFBF, 1U << 16U);
         switch (opt_.action) {
         case action::flush:
             flush();
@@ -166,6 +169,7 @@ private:
             log_.fatal(spool.error());
         queue::listing_options options;
         options.empty_address = cfg_->text("empty_address_recipient");
+        options.threads = queue::reading_threads();
         options.warn = [this](std::string_view text) { log_.warning(text); };
         auto listed = queue::list_queue(*spool, options, [&](const queue::listed_message& message) {
             visit(message);

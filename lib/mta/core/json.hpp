@@ -14,15 +14,24 @@ inline void append_json_string(std::string& out, std::string_view text) {
     constexpr std::string_view hex = "0123456789ABCDEF";
     constexpr std::string_view named = "\"\\\b\f\n\r\t";
     constexpr std::string_view letters = "\"\\bfnrt";
+    const auto plain = [](char c) {
+        return static_cast<unsigned char>(c) >= 0x20 && c != 0x7F && c != '"' && c != '\\';
+    };
     out += '"';
-    for (const char c : text) {
+    while (!text.empty()) {
+        std::size_t run = 0;
+        while (run < text.size() && plain(text[run]))
+            ++run;
+        out.append(text.substr(0, run));
+        if (run == text.size())
+            break;
+        const char c = text[run];
         const auto byte = static_cast<unsigned char>(c);
+        text.remove_prefix(run + 1);
         if (const auto at = named.find(c); at != std::string_view::npos)
             out.append(1, '\\').append(1, letters[at]);
-        else if (byte < 0x20 || byte == 0x7F)
-            out.append("\\u00").append(1, hex[byte >> 4U]).append(1, hex[byte & 15U]);
         else
-            out += c;
+            out.append("\\u00").append(1, hex[byte >> 4U]).append(1, hex[byte & 15U]);
     }
     out += '"';
 }

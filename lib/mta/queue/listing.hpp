@@ -35,6 +35,7 @@ struct listing_options {
     std::string empty_address = "MAILER-DAEMON"; // empty_address_recipient
     std::size_t duplicate_limit = 1000;          // duplicate_filter_limit
     std::function<void(std::string_view)> warn;  // damaged or unreadable files; may be empty
+    unsigned threads = 1;                        // of list_queue
 };
 
 // Every complete message, one at a time: maildrop, active, incoming, deferred, hold; directory order inside each.
@@ -55,7 +56,8 @@ private:
     std::unique_ptr<impl> impl_;
 };
 
-// Visits what a queue_listing yields.
+// Visits what a queue_listing yields. With more than one thread files are read side by side (warn is never called twice
+// at once); the order stays.
 [[nodiscard]] result<void> list_queue(const spool& where, const listing_options& options,
                                       const std::function<scan_step(const listed_message&)>& visit);
 

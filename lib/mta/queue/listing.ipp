@@ -14,6 +14,7 @@
 #include <mta/queue/errc.hpp>
 #include <mta/queue/listing.hpp>
 #include <mta/queue/message_log.hpp>
+#include <mta/queue/ordered_reading.hpp>
 #include <mta/queue/queue_file.hpp>
 
 namespace mta::queue {
@@ -42,8 +43,18 @@ public:
         return list(entry.directory_fd, id, id);
     }
 
+    std::optional<listed_message> list(const scanned_file& file) {
+        if (!is_valid_queue_id(file.name()) || (file.type != DT_REG && file.type != DT_UNKNOWN))
+            return std::nullopt;
+        return list(where_.root_fd(), file.path, std::string(file.name()));
+    }
+
     std::optional<listed_message> list(int directory_fd, const std::string& path, const std::string& id) {
-        unique_fd fd(::openat(directory_fd, path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+        constexpr int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+        // Looking must not cost a write of each inode; only its owner and root may ask for that.
+        unique_fd fd(::openat(directory_fd, path.c_str(), flags | O_NOATIME));
+        if (!fd && errno == EPERM)
+            fd = unique_fd(::openat(directory_fd, path.c_str(), flags));
         if (!fd) {
             if (errno != ENOENT)
                 warn(id, fail_errno("open").value());
@@ -53,7 +64,7 @@ public:
         if (!file || !is_complete(file->status().st_mode))
             return std::nullopt;
         envelope read;
-        if (auto done = file->read_envelope(read); !done) {
+        if (auto done = file->read_envelope(read, {.attributes = false}); !done) {
             warn(id, done.error());
             if (read.arrival.tv_sec == 0)
                 return std::nullopt;
@@ -77,7 +88,7 @@ private:
                 if (logged.size() < options_.duplicate_limit)
                     logged.insert(entry.recipient);
                 message.recipients.push_back({std::move(entry.recipient), std::move(entry.reason)});
-            });
+            }, log_fields::recipient_and_reason);
             if (!log)
                 warn(message.queue_id, log.error());
         }
@@ -100,12 +111,41 @@ private:
 
 } // namespace detail
 
+namespace detail {
+
+inline constexpr std::array<directory, 5> listing_order = {directory::maildrop, directory::active,
+                                                           directory::incoming, directory::deferred, directory::hold};
+
+inline result<void> list_side_by_side(const spool& where, listing_options options,
+                                      const std::function<scan_step(const listed_message&)>& visit) {
+    std::mutex warning;
+    if (options.warn)
+        options.warn = [&warning, warn = std::move(options.warn)](std::string_view text) {
+            const std::lock_guard lock(warning);
+            warn(text);
+        };
+    directory which{};
+    ordered_reading<listed_message> reading(options.threads, [&](const scanned_file& file) {
+        return message_lister(where, options, which).list(file);
+    });
+    const auto take = [&](listed_message&& message) { return visit(message); };
+    for (const auto one : listing_order) {
+        which = one; // no reader is at work between two queues
+        auto step = reading.run(scanner(where, which), take);
+        if (!step)
+            return tl::make_unexpected(step.error());
+        if (*step == scan_step::stop)
+            return {};
+    }
+    return {};
+}
+
+} // namespace detail
+
 struct queue_listing::impl {
-    static constexpr std::array<directory, 5> order = {directory::maildrop, directory::active, directory::incoming,
-                                                       directory::deferred, directory::hold};
     const spool& where;
     listing_options options;
-    std::size_t at = 0; // in order
+    std::size_t at = 0; // in listing_order
     std::optional<scanner> scan;
 };
 
@@ -117,8 +157,8 @@ queue_listing::~queue_listing() = default;
 
 result<std::optional<listed_message>> queue_listing::next() {
     auto& self = *impl_;
-    for (; self.at < impl::order.size(); ++self.at) {
-        const auto which = impl::order[self.at];
+    for (; self.at < detail::listing_order.size(); ++self.at) {
+        const auto which = detail::listing_order[self.at];
         if (!self.scan)
             self.scan.emplace(self.where, which);
         detail::message_lister lister(self.where, self.options, which);
@@ -138,6 +178,8 @@ result<std::optional<listed_message>> queue_listing::next() {
 
 result<void> list_queue(const spool& where, const listing_options& options,
                         const std::function<scan_step(const listed_message&)>& visit) {
+    if (options.threads > 1)
+        return detail::list_side_by_side(where, options, visit);
     queue_listing listing(where, options);
     for (;;) {
         auto message = listing.next();
@@ -203,63 +245,73 @@ std::string showq_end() {
 
 namespace detail {
 
-inline result<listed_message> decode_listed_message(const attr_list& list) {
-    listed_message message;
-    bool named = false;
-    for (const auto& [key, value] : list.pairs()) {
-        if (key == "queue_name")
-            message.queue_name = value;
-        else if (key == "queue_id") {
-            message.queue_id = value;
-            named = true;
-        } else if (key == "time" || key == "size") {
-            const auto number = parse_integer(value);
-            if (!number)
-                return fail(errc::bad_listing, "bad number in queue listing: " + printable(value));
-            (key == "time" ? message.arrival : message.size) = *number;
-        } else if (key == "forced_expire")
-            message.forced_expire = value != "0";
-        else if (key == "sender")
-            message.sender = value;
-        else if (key == "recipient")
-            message.recipients.push_back({value, {}});
-        else if (key == "reason" && !message.recipients.empty())
+// One member of a message. The views are of the reader's bytes.
+inline result<void> take_listed(listed_message& message, std::string_view key, std::string_view value) {
+    if (key == "recipient")
+        message.recipients.push_back({std::string(value), {}});
+    else if (key == "reason") {
+        if (!message.recipients.empty())
             message.recipients.back().reason = value;
-        // original_recipient and log_class of newer servers have no place in the listing.
-    }
-    if (!named)
-        return fail(errc::bad_listing, "queue listing without a queue ID");
-    return message;
+    } else if (key == "queue_name")
+        message.queue_name = value;
+    else if (key == "queue_id")
+        message.queue_id = value;
+    else if (key == "time" || key == "size") {
+        const auto number = parse_integer(value);
+        if (!number)
+            return fail(errc::bad_listing, "bad number in queue listing: " + printable(value));
+        (key == "time" ? message.arrival : message.size) = *number;
+    } else if (key == "forced_expire")
+        message.forced_expire = value != "0";
+    else if (key == "sender")
+        message.sender = value;
+    // original_recipient and log_class of newer servers have no place in the listing.
+    return {};
 }
 
 } // namespace detail
 
 result<std::optional<listed_message>> showq_parser::next() {
     while (!finished_) {
-        std::size_t used = 0;
-        auto list = attr_list::parse(std::string_view(pending_).substr(at_), &used);
-        if (!list) {
-            // What was read goes only when more is asked for, so that a chunk of many messages is moved once.
-            pending_.erase(0, std::exchange(at_, 0));
-            if (pending_.size() > detail::max_listed_message)
-                return fail(errc::bad_listing, "queue listing with an endless message");
-            return std::nullopt;
+        attr_reader reader(std::string_view(pending_).substr(at_));
+        listed_message message;
+        std::string_view protocol;
+        std::size_t pairs = 0;
+        result<void> taken;
+        for (;;) {
+            auto pair = reader.next();
+            if (!pair) {
+                // What was read goes only when more is asked for, so that a chunk of many messages is moved once.
+                pending_.erase(0, std::exchange(at_, 0));
+                if (pending_.size() > detail::max_listed_message)
+                    return fail(errc::bad_listing, "queue listing with an endless message");
+                return std::nullopt;
+            }
+            if (!*pair)
+                break;
+            ++pairs;
+            const auto [key, value] = **pair;
+            if (!greeted_ && key == "protocol")
+                protocol = value;
+            else if (greeted_ && taken)
+                taken = detail::take_listed(message, key, value);
         }
-        at_ += used;
+        at_ += reader.consumed();
         if (!greeted_) {
-            if (list->get("protocol") != "mail_queue_list_protocol")
+            if (protocol != "mail_queue_list_protocol")
                 return fail(errc::bad_listing, "the service does not speak mail_queue_list_protocol");
             greeted_ = true;
             continue;
         }
-        if (list->pairs().empty()) {
+        if (pairs == 0) {
             finished_ = true;
             break;
         }
-        auto message = detail::decode_listed_message(*list);
-        if (!message)
-            return tl::make_unexpected(message.error());
-        return *message;
+        if (!taken)
+            return tl::make_unexpected(taken.error());
+        if (message.queue_id.empty())
+            return fail(errc::bad_listing, "queue listing without a queue ID");
+        return message;
     }
     return std::nullopt;
 }

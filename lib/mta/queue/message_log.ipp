@@ -27,7 +27,8 @@ inline void put_field(std::string& out, std::string_view field, std::string_view
 // Takes a log line by line and yields an entry at the end of each paragraph.
 class log_parser {
 public:
-    explicit log_parser(directory which) : deferred_(which == directory::defer) {}
+    explicit log_parser(directory which, log_fields fields = log_fields::all)
+        : deferred_(which == directory::defer), brief_(fields == log_fields::recipient_and_reason) {}
 
     template <class Visit>
     void line(std::string_view text, const Visit& visit) {
@@ -44,6 +45,8 @@ public:
             }
             return;
         }
+        if (brief_ && !text.starts_with("rec") && !text.starts_with("rea"))
+            return;
         const auto equals = text.find('=');
         if (equals != std::string_view::npos)
             set(text.substr(0, equals), text.substr(equals + 1));
@@ -52,9 +55,9 @@ public:
     template <class Visit>
     void finish(const Visit& visit) {
         if (std::exchange(started_, false)) {
-            if (entry_.status.empty())
+            if (entry_.status.empty() && !brief_)
                 entry_.status = deferred_ ? "4.0.0" : "5.0.0";
-            if (entry_.action.empty())
+            if (entry_.action.empty() && !brief_)
                 entry_.action = deferred_ ? "delayed" : "failed";
             visit(std::move(entry_));
         }
@@ -86,6 +89,7 @@ private:
 
     log_entry entry_;
     bool deferred_;
+    bool brief_;
     bool started_ = false;
 };
 
@@ -161,14 +165,14 @@ std::vector<log_entry> parse_log(std::string_view text, directory which) {
 }
 
 result<bool> read_log(const spool& where, directory which, std::string_view id,
-                      const std::function<void(log_entry&&)>& visit) {
-    auto fd = where.open_file(which, id, O_RDONLY);
+                      const std::function<void(log_entry&&)>& visit, log_fields fields) {
+    auto fd = where.open_file(which, id, O_RDONLY | O_NOATIME);
     if (!fd) {
         if (fd.error().code == std::errc::no_such_file_or_directory)
             return false;
         return tl::make_unexpected(fd.error());
     }
-    detail::log_parser parser(which);
+    detail::log_parser parser(which, fields);
     std::string pending;
     std::array<char, 16384> chunk; // NOLINT: filled before it is read
     for (;;) {
@@ -181,13 +185,19 @@ result<bool> read_log(const spool& where, directory which, std::string_view id,
             break;
         std::string_view bytes(chunk.data(), static_cast<std::size_t>(got));
         for (auto end = bytes.find('\n'); end != std::string_view::npos; end = bytes.find('\n')) {
-            pending.append(bytes.substr(0, end));
-            parser.line(pending, visit);
-            pending.clear();
+            if (pending.empty())
+                parser.line(bytes.substr(0, end), visit);
+            else {
+                pending.append(bytes.substr(0, end));
+                parser.line(pending, visit);
+                pending.clear();
+            }
             bytes.remove_prefix(end + 1);
         }
         if (pending.size() < detail::max_log_line)
             pending.append(bytes);
+        if (static_cast<std::size_t>(got) < chunk.size())
+            break; // the end: nobody shortens a log
     }
     if (!pending.empty())
         parser.line(pending, visit);

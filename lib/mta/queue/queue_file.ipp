@@ -175,6 +175,8 @@ private:
         const auto key = trim(record.data.substr(0, equals));
         if (equals == std::string_view::npos || key.empty())
             return fail(errc::bad_attribute, "bad attribute record: " + printable(record.data.substr(0, 200)));
+        if (!options_.attributes)
+            return {};
         const auto value = trim(record.data.substr(equals + 1));
         const auto number = [&] { return static_cast<int>(parse_integer(value).value_or(0) & 0xFFFF); };
         if (key == "notify_flags")

@@ -71,8 +71,8 @@ public:
     // The same with the root in front, for messages and for programs that are started.
     [[nodiscard]] std::string path(directory which, std::string_view id) const;
 
-    // openat(2) below the root with O_CLOEXEC, O_NOFOLLOW and O_NONBLOCK added (a FIFO cannot hang us). Errors keep
-    // errno: ENOENT means that the message is not there. errc::bad_id.
+    // openat(2) below the root with O_CLOEXEC, O_NOFOLLOW and O_NONBLOCK added (a FIFO cannot hang us). O_NOATIME is
+    // dropped where it is not allowed. Errors keep errno: ENOENT means that the message is not there. errc::bad_id.
     [[nodiscard]] result<unique_fd> open_file(directory which, std::string_view id, int flags, mode_t mode = 0) const;
 
     // nullopt: no such file. Does not follow symbolic links.

@@ -72,6 +72,10 @@ result<unique_fd> spool::open_file(directory which, std::string_view id, int fla
             return unique_fd(fd);
         if (errno == EINTR)
             continue;
+        if (errno == EPERM && (flags & O_NOATIME) != 0) { // only the owner and root may
+            flags &= ~O_NOATIME;
+            continue;
+        }
         if (errno == ENOENT && (flags & O_CREAT) != 0 && !made) {
             if (auto done = make_hash_directories(which, id); !done)
                 return tl::make_unexpected(done.error());
