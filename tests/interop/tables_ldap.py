@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import checks as harness
 from checks import build_root
 from databases import OpenLdap
-from tables import Session, Tables
+from tables import Session, Tables, stays_right
 
 LDIF = """\
 dn: dc=test
@@ -194,6 +194,13 @@ def recovers(checks, tables, server, uri):
     session.close()
 
 
+def keeps_asking(checks, tables, server, uri):
+    path = tables.write("shaken.cf", f"server_host = {uri}\nsearch_base = dc=test\n{BY_MAIL}timeout = 1\n")
+    session = Session(tables.config, f"ldap:{path}")
+    stays_right(checks, "ldap", session, server, ("joe@example.com", b"joe"), "nobody")
+    session.close()
+
+
 def make_certificate(directory):
     """A certificate for localhost that is its own authority."""
     import subprocess
@@ -222,6 +229,7 @@ def main(checks):
         encrypted(checks, tables, server, certificate)
         hostile(checks, tables, access)
         recovers(checks, tables, server, uri)
+        keeps_asking(checks, tables, server, uri)
     finally:
         if server:
             server.stop()

@@ -15,7 +15,7 @@ import checks as harness
 from checks import command
 from databases import Memcached, Redis
 from reference import Reference, tool
-from tables import Session, Tables
+from tables import Session, Tables, stays_right
 
 KEYS = ["a", "A", "b", "Joe@Example.COM", "@example.com", "a b", "100%", "%41", "\u00e9@example.com", "tab\tbed", b"\xff", "x" * 3000,
         "quote'\"\\"]
@@ -167,6 +167,9 @@ def memcache(checks, tables, directory, config):
         time.sleep(1.1)
         checks.equal(session.ask("a"), ("found", b"new"), "memcache: it is asked again when it is back")
         session.close()
+        session = Session(config, "memcache:" + tables.write("m.cf", access + "max_try = 1\ntimeout = 1\n"))
+        stays_right(checks, "memcache", session, server, ("a", b"new"), "nosuch", lambda: server.ask(b"set a 0 0 3\r\nnew\r\n"))
+        session.close()
     finally:
         server.stop()
     bad = [b"VALUE a 0 3\r\nabcd\r\nEND\r\n", b"VALUE other 0 1\r\nx\r\nEND\r\n", b"ERROR\r\n", b"SERVER_ERROR x\r\n", b"junk\r\n", None,
@@ -223,6 +226,9 @@ def redis(checks, tables, directory, config):
             time.sleep(0.05)
             back = session.ask("a")
         checks.equal((dead, back), (["temporary"] * 3, ("found", b"again")), "redis: a dead server is asked again later, and answers when it is back")
+        session.close()
+        session = Session(config, "redis:" + tables.write("r.cf", access + "timeout = 1\n"))
+        stays_right(checks, "redis", session, server, ("a", b"again"), "nosuch", lambda: execute("-n", "2", "set", "a", "again"))
         session.close()
         for body in ("password = wrong\n", "", "dbname = 999\n"):
             session = Session(config, "redis:" + tables.write("r.cf", f"hosts = 127.0.0.1:{server.port}\n{body}"))

@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import checks as harness
 from checks import build_root
 from databases import MariaDb, PostgreSql
-from tables import Session, Tables
+from tables import Session, Tables, stays_right
 
 ROWS = [("a", "1", None), ("joe@example.com", "joe", ""), ("joe@example.com", "j2@d.org", "x"), ("multi", "a", "b"),
         ("multi", "c", "d"), ("multi", "e@f.g", "@h"), ("null", None, None), ("empty", "", ""), ("up", "down", None),
@@ -193,6 +193,13 @@ def recovers(checks, tables, side):
     session.close()
 
 
+def keeps_asking(checks, tables, side):
+    path = tables.write("shaken.cf", f"{side.access}query = SELECT v FROM t WHERE k = '%s'\ntimeout = 1\n")
+    session = Session(tables.config, f"{side.kind}:{path}")
+    stays_right(checks, side.kind, session, side.database, ("a", b"1"), "nosuch")
+    session.close()
+
+
 def fails_over(checks, tables, side):
     dead = "unix:/nonexistent/socket inet:127.0.0.1:1"
     path = tables.write("two.cf", f"hosts = {dead} {' '.join(side.hosts)}\n{side.account}query = SELECT v FROM t WHERE k = '%s'\n")
@@ -275,6 +282,7 @@ def main(checks):
             {"mysql": only_mysql, "pgsql": only_pgsql}[side.kind](checks, tables, side)
             fails_over(checks, tables, side)
             recovers(checks, tables, side)
+            keeps_asking(checks, tables, side)
     finally:
         for side in started:
             if side.kind != "sqlite":

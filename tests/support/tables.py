@@ -1,7 +1,9 @@
 """Asks tables of both sides the same questions: what a test of table types shares."""
 import concurrent.futures
 import os
+import signal
 import subprocess
+import threading
 import time
 
 from checks import build_root, command
@@ -41,6 +43,44 @@ class Session:
         self.process.stdout.close()
         self.errors = self.process.stderr.read().decode(errors="replace")
         self.process.stderr.close()
+
+
+def stays_right(checks, kind, session, server, known, unknown, forgets=None):
+    """Asks one table without a pause while its server is killed, stopped and frozen, each time brought back; known is a pair
+    of key and value. forgets() fills a server again that keeps nothing: until then a known key may be absent."""
+    trouble = []
+
+    def disturb():
+        try:
+            for leave, back in ((server.kill, server.start), (server.stop, server.start),
+                                (lambda: server.process.send_signal(signal.SIGSTOP), lambda: server.process.send_signal(signal.SIGCONT))):
+                time.sleep(0.3)
+                leave()
+                time.sleep(0.7)
+                back()
+                if forgets:
+                    forgets()
+        except Exception as reason:  # a thread's end is nobody's failure otherwise
+            trouble.append(repr(reason))
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    counts = {"found": 0, "absent": 0, "temporary": 0}
+    wrong = []
+    asked_after = None
+    while asked_after is None or asked_after > time.monotonic():
+        for key, right in ((known[0], ("found", known[1])), (unknown, ("absent", b""))):
+            seen = session.ask(key)
+            counts[seen[0]] = counts.get(seen[0], 0) + 1
+            if seen != right and seen[0] != "temporary" and not (forgets and seen == ("absent", b"")):
+                wrong.append((key, seen))
+            if asked_after and key == known[0] and seen == right:
+                asked_after = 0
+        if asked_after is None and not thread.is_alive():
+            asked_after = time.monotonic() + 10
+    thread.join()
+    checks.ok(not wrong and not trouble and asked_after == 0 and counts["temporary"] > 0,
+              f"{kind}: {sum(counts.values())} questions to a server that dies, stops and hangs: {counts['temporary']} are asked again "
+              f"later, none is answered wrongly, and it is asked again when it is back", f"{counts} {wrong[:3]} {trouble}")
 
 
 class Tables:
