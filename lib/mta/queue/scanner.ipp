@@ -30,8 +30,8 @@ struct scanner::impl {
     bool started = false;
     skip_report skipped;
 
-    impl(const spool& queues, directory which, skip_report report)
-        : where(queues), path(name(which)), skipped(std::move(report)) {}
+    impl(const spool& queues, std::string top, skip_report report)
+        : where(queues), path(std::move(top)), skipped(std::move(report)) {}
 
     // False: it vanished.
     result<bool> enter(int parent, const char* directory_name, std::size_t path_length) {
@@ -56,7 +56,9 @@ struct scanner::impl {
 };
 
 scanner::scanner(const spool& where, directory which, skip_report skipped)
-    : impl_(std::make_unique<impl>(where, which, std::move(skipped))) {}
+    : scanner(where, std::string(name(which)), std::move(skipped)) {}
+scanner::scanner(const spool& where, std::string path, skip_report skipped)
+    : impl_(std::make_unique<impl>(where, std::move(path), std::move(skipped))) {}
 scanner::~scanner() = default;
 scanner::scanner(scanner&&) noexcept = default;
 scanner& scanner::operator=(scanner&&) noexcept = default;

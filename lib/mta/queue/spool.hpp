@@ -135,6 +135,8 @@ class scanner {
 public:
     using skip_report = std::function<void(const error& why)>;
     scanner(const spool& where, directory which, skip_report skipped = {});
+    // Another directory, by its path from the root, of the same layout.
+    scanner(const spool& where, std::string path, skip_report skipped = {});
     ~scanner();
     scanner(scanner&&) noexcept;
     scanner& operator=(scanner&&) noexcept;
