@@ -41,7 +41,7 @@ class Mtad(Server):
         links = os.path.join(self.directory, "bin")
         os.makedirs(links, exist_ok=True)
         for name in ("sendmail", "mailq", "newaliases", "postdrop", "postqueue", "postcat", "postmap", "postalias",
-                     "postconf", "postsuper", "postlog", "postfix", "postkick", "postlock"):
+                     "postconf", "postsuper", "postlog", "postfix", "postkick", "postlock", "qshape"):
             home = {"mailq": "sendmail", "newaliases": "sendmail"}.get(name, name)
             target = os.path.join(build_root(), "bin", home, home)
             link = os.path.join(links, name)

@@ -36,7 +36,7 @@ class Bench:
         self.bin = os.path.join(self.directory, "bin")
         for path in (self.config, self.bin):
             os.makedirs(path)
-        for name in ("postqueue", "postsuper", "postcat", "sendmail", "mailq"):
+        for name in ("postqueue", "postsuper", "postcat", "sendmail", "mailq", "qshape"):
             os.symlink(command(name), os.path.join(self.bin, name))
         uid, gid = pwd.getpwnam(OWNER).pw_uid, grp.getgrnam(DROP_GROUP).gr_gid
         spools.make_directories(self.template, uid, gid)

@@ -8,7 +8,7 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from checks import Skip, build_root, command, need, run  # noqa: E402
 
-COMMANDS = ("postconf", "postmap", "postalias", "postcat", "postsuper", "postlog", "postlock", "postkick", "postfix")
+COMMANDS = ("postconf", "postmap", "postalias", "postcat", "postsuper", "postlog", "postlock", "postkick", "postfix", "qshape")
 SET_GID = ("postdrop", "postqueue")
 
 
