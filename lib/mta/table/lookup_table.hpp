@@ -15,10 +15,11 @@
 namespace mta::table {
 
 // How a type answers; set once when the table is opened.
+// One byte, so that a live table can change it while others look.
 struct traits {
-    bool patterns = false;  // answers by pattern (regexp, cidr): whole keys only, no partial address lookups
-    bool may_block = false; // may wait for the network: not for an event loop
-    bool folds = true;      // keys are in lower case
+    bool patterns : 1 = false;  // answers by pattern (regexp, cidr): whole keys only, no partial address lookups
+    bool may_block : 1 = false; // may wait for the network: not for an event loop
+    bool folds : 1 = true;      // keys are in lower case
 
     // Whether keys are to be looked up as they are written.
     [[nodiscard]] bool exact_keys() const noexcept { return patterns || !folds; }
