@@ -1,3 +1,5 @@
+#include <poll.h>
+
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -19,6 +21,8 @@ using clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds first_limit{60000}; // until a client has begun
 constexpr std::chrono::milliseconds wait_limit{300000}; // one wait for a client
+constexpr std::chrono::seconds context_limit{30};       // a client waits for its answer no longer than 100 s
+constexpr std::size_t most_attributes = 200;
 constexpr std::chrono::hours whole_limit{1};            // one conversation
 constexpr std::size_t longest_record = 65536;
 constexpr std::size_t context_count = 4;  // messages taken in at once; each has tables of its own
@@ -90,7 +94,7 @@ public:
             return tl::make_unexpected(greeted.error());
         if (auto flags = read_flags(); !flags)
             return tl::make_unexpected(flags.error());
-        auto context = stock_.take(clock::now() + wait_limit);
+        auto context = stock_.take(clock::now() + context_limit);
         if (!context)
             return tl::make_unexpected(context.error());
         (**context).use_log(log_);
@@ -224,7 +228,7 @@ private:
         else if (name == "rewrite_context")
             request_.context =
                 value == "remote" ? intake::rewrite_context::remote : intake::rewrite_context::local;
-        else if (name != "create_time")
+        else if (name != "create_time" && request_.attributes.size() < most_attributes)
             request_.attributes.emplace_back(name, value);
         return {};
     }
@@ -237,6 +241,9 @@ private:
     }
 
     result<std::string> conclude(const std::string& id) {
+        // Whoever has given up will send the message again.
+        if (pollfd one{client_, 0, 0}; ::poll(&one, 1, 0) > 0 && (one.revents & POLLHUP) != 0)
+            return fail(errc::closed, "client went away");
         auto verdict = message_->finish();
         if (!verdict)
             return tl::make_unexpected(verdict.error());

@@ -30,6 +30,7 @@ result<bool> release(const queue::spool& spool, const std::string& id) {
         return fail_errno("flush " + id);
     if (auto moved = spool.move(queue::directory::deferred, queue::directory::incoming, id); !moved)
         return tl::make_unexpected(moved.error());
+    (void)spool.remove(queue::directory::defer, id); // a file in incoming/ that is new has no reasons yet
     return true;
 }
 

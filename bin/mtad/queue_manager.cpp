@@ -49,7 +49,7 @@ delivery::transport_limits queue_manager::limits_of(const std::string& transport
         return static_cast<int>(value ? *value : otherwise);
     };
     delivery::transport_limits limits;
-    limits.initial_concurrency = number("_initial_destination_concurrency", 5);
+    limits.initial_concurrency = std::max(number("_initial_destination_concurrency", 5), 1);
     limits.concurrency = number("_destination_concurrency_limit", 20);
     limits.recipients = number("_destination_recipient_limit", 50);
     limits.failed_cohorts = number("_destination_concurrency_failed_cohort_limit", 1);
@@ -68,7 +68,9 @@ result<void> queue_manager::start() {
     worker_.on_stop([this] { make_way(); });
     worker_.spawn(begin());
     for (const char* role : {"send", "deliver", "receive"})
-        worker_.on_peer(role, [this](std::shared_ptr<net::channel> peer) {
+        worker_.on_peer(role, [this, delivers = role != std::string_view("receive")](std::shared_ptr<net::channel> peer) {
+            if (delivers)
+                deliverers_.push_back(peer);
             worker_.spawn(collect(std::move(peer)));
             if (begun_)
                 dispatch();
@@ -107,8 +109,12 @@ void queue_manager::make_way() {
         let_go();
 }
 
-// From here on the queue belongs to whoever takes the lock; listings and the cleanup service go on.
+// From here on the queue belongs to whoever takes the lock; listings and the cleanup service go on. Those who deliver are
+// hung up on first: what they have not begun is nobody's but the successor's (asker.hpp).
 void queue_manager::let_go() {
+    for (const auto& one : std::exchange(deliverers_, {}))
+        if (const auto peer = one.lock())
+            peer->close();
     lock_.reset();
     flights_.clear();
     waiting_.clear();

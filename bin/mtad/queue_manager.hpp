@@ -159,6 +159,7 @@ private:
     notice_sender notices_;
     std::unordered_map<std::string, service> services_;
     delivery::scheduler scheduler_;
+    std::vector<std::weak_ptr<net::channel>> deliverers_;
     unique_fd lock_;
     bool begun_ = false;
     int notices_running_ = 0;

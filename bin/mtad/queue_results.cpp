@@ -271,7 +271,7 @@ void queue_manager::retry_at_once(const message_ptr& message) {
         }
         message->reread = false;
         message->bounced.clear();
-        end(message);
+        finish(message); // it may be too old for another time
         return;
     }
     auto moved = worker_.spool().move(queue::directory::active, queue::directory::incoming, id);

@@ -5,9 +5,9 @@
 // owners, in helpers that the spawner starts; without root, in this process and for its own user alone.
 // Touches: active/ (read, mark), tables, public/cleanup (forwards). Runs as mail_owner.
 #include <algorithm>
-#include <atomic>
 #include <csignal>
 #include <map>
+#include <span>
 
 #include <mta/delivery/agents.hpp>
 #include <mta/delivery/delays.hpp>
@@ -15,6 +15,7 @@
 #include <mta/delivery/status_line.hpp>
 #include <mta/queue/queue_file.hpp>
 
+#include "asker.hpp"
 #include "services.hpp"
 
 namespace mta::daemon {
@@ -22,6 +23,7 @@ namespace {
 
 constexpr int most_threads = 200; // of one transport, whatever master.cf says
 constexpr std::size_t most_waiting = 5000;
+constexpr std::size_t most_parts = 1000; // of a recipient that was expanded: told one by one
 constexpr std::chrono::seconds idle_helper{10};
 
 struct transport {
@@ -47,7 +49,8 @@ public:
                  timeval handed)
         : spool_(spool), through_(through), about_(about), handed_(handed) {}
 
-    delivered run() {
+    // errc::closed when who asked has gone.
+    result<delivered> run(const asker& from) {
         out_.response.serial = about_.serial;
         const auto which = queue::find_directory(about_.queue_name).value_or(queue::directory::active);
         auto file = queue::queue_file::open(spool_, which, about_.queue_id);
@@ -58,6 +61,8 @@ public:
         const auto locked = file->try_lock(lock_mode::shared);
         if (!locked || !*locked)
             return defer_all("queue file is locked");
+        if (from.gone())
+            return fail(errc::closed);
         const bool stale = about_.stale(delivery::now_timeval());
         for (const auto& to : about_.recipients) {
             if (stale && queue::is_done(file->fd(), to.offset))
@@ -85,15 +90,21 @@ private:
         auto done = through_.agent->deliver(about_, to, readable.fd());
         for (auto& text : done.warnings)
             out_.warnings.push_back(std::move(text));
-        for (const auto& event : done.events)
+        const std::span events(done.events.data(), std::min(done.events.size(), most_parts));
+        for (const auto& event : events)
             log(to, event);
+        if (events.size() < done.events.size())
+            out_.warnings.push_back(about_.queue_id + ": to=<" + to.address + ">: " +
+                                    std::to_string(done.events.size() - events.size()) +
+                                    " more destinations are neither logged nor reported");
         if (done.status.delivered() && !about_.probe)
             if (auto marked = file.mark_done(to.offset); !marked)
                 out_.warnings.push_back(about_.queue_id + ": cannot mark recipient: " + marked.error().text());
         add(to, done.status, done.action, done.address);
         if (done.events.size() > 1 || !done.events.front().original)
-            for (const auto& event : done.events)
-                out_.response.parts.push_back(part(to, event));
+            for (const auto& event : events)
+                if (out_.response.parts.size() < most_parts)
+                    out_.response.parts.push_back(part(to, event));
     }
 
     [[nodiscard]] delivery::recipient_result part(const delivery::recipient_ref& to,
@@ -182,25 +193,22 @@ private:
     using self_ptr = std::shared_ptr<deliver_service>;
 
     static boost::asio::awaitable<void> serve(self_ptr self, std::shared_ptr<net::channel> queue) {
-        // Jobs look at it before they begin: the successor of a queue worker that is gone asks again.
-        const auto asking = std::make_shared<std::atomic<bool>>(true);
+        const auto from = std::make_shared<const asker>(*queue);
         for (;;) {
             auto frame = co_await queue->receive();
-            if (!frame) {
-                asking->store(false);
+            if (!frame)
                 co_return;
-            }
             auto request = delivery::request::parse(*frame);
             if (!request)
                 self->worker_.log().warning("damaged delivery request: " + request.error().text());
             // A worker that stops answers nothing new: the queue worker tries again elsewhere.
             else if (!self->worker_.stopping())
-                self->worker_.spawn(handle(self, queue, asking, std::move(*request)));
+                self->worker_.spawn(handle(self, queue, from, std::move(*request)));
         }
     }
 
     static boost::asio::awaitable<void> handle(self_ptr self, std::shared_ptr<net::channel> queue,
-                                               std::shared_ptr<const std::atomic<bool>> asking,
+                                               std::shared_ptr<const asker> from,
                                                delivery::request request) {
         const auto busy = self->worker_.busy();
         const auto handed = delivery::now_timeval();
@@ -213,13 +221,13 @@ private:
         const auto through = known->second;
         const logger log = self->worker_.session_log(through->where);
         // The spool is copied into the job, which may outlive everything else.
-        auto job = [spool = self->worker_.spool(), through, about, handed, asking]() -> result<delivered> {
-            if (!asking->load())
+        auto job = [spool = self->worker_.spool(), through, about, handed, from]() -> result<delivered> {
+            if (from->gone())
                 return fail(errc::closed);
-            return delivery_job(spool, *through, *about, handed).run();
+            return delivery_job(spool, *through, *about, handed).run(*from);
         };
         auto done = co_await through->threads->run(std::move(job));
-        if (!queue->is_open() && !done)
+        if (!done && (from->gone() || !queue->is_open()))
             co_return;
         if (!done)
             done = delivery_job(self->worker_.spool(), *through, *about, handed)

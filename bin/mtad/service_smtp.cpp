@@ -15,6 +15,7 @@ using net::awaitable;
 struct job {
     delivery::request request;
     std::shared_ptr<net::channel> from;
+    std::shared_ptr<const asker> who; // at the other end
 };
 
 struct smtp_line {
@@ -52,6 +53,7 @@ public:
 
 private:
     static awaitable<void> listen(std::shared_ptr<smtp_service> self, std::shared_ptr<net::channel> peer) {
+        const auto who = std::make_shared<const asker>(*peer);
         for (;;) {
             auto frame = co_await peer->receive();
             if (!frame)
@@ -61,7 +63,7 @@ private:
                 self->owner_.log().warning("bad delivery request: " + request.error().text());
                 continue;
             }
-            job work{std::move(*request), peer};
+            job work{std::move(*request), peer, who};
             self->take(std::move(work));
         }
     }
@@ -97,7 +99,7 @@ private:
     // A stopping worker starts no delivery: the queue worker that asked is going too. Nor is one begun for a
     // queue worker that is gone: its successor asks again, perhaps somebody else.
     void begin(smtp_line& line, job work) {
-        if (owner_.stopping() || !work.from->is_open())
+        if (owner_.stopping() || work.who->gone())
             return;
         ++line.active;
         owner_.spawn(deliver(shared_from_this(), &line, std::move(work)));
@@ -108,8 +110,10 @@ private:
         const auto from = work.from;
         {
             smtp_delivery delivery(self->owner_, line->transport, std::move(work.request));
-            const delivery::response answer = co_await delivery.run();
-            from->send(answer.encode());
+            if (delivery.begin(*work.who)) {
+                const delivery::response answer = co_await delivery.run();
+                from->send(answer.encode());
+            }
         }
         --line->active;
         const int limit = line->transport.where.process_limit;

@@ -11,8 +11,8 @@
 #include <mta/config/values.hpp>
 #include <mta/core/attr.hpp>
 #include <mta/core/text.hpp>
-#include <mta/table/database_writer.hpp>
 #include <mta/table/live_table.hpp>
+#include <mta/table/table_writer.hpp>
 
 #include "lookups.hpp"
 #include "services.hpp"
@@ -211,13 +211,13 @@ private:
         auto writer = open_writer(name);
         auto done = writer ? result<bool>(true) : tl::make_unexpected(writer.error());
         if (done && value) {
-            if (auto replaced = writer->replace(key, *value); !replaced)
+            if (auto replaced = (*writer)->replace(key, *value); !replaced)
                 done = tl::make_unexpected(replaced.error());
         } else if (done) {
-            done = writer->remove(key);
+            done = (*writer)->remove(key);
         }
         if (done)
-            if (auto finished = writer->finish(); !finished)
+            if (auto finished = (*writer)->finish(); !finished)
                 done = tl::make_unexpected(finished.error());
         const std::lock_guard table_guard(mutex_);
         tables_.erase(name); // what is read next is what was written
@@ -227,12 +227,14 @@ private:
         return status_of(done.error());
     }
 
-    static result<table::database_writer> open_writer(const std::string& name) {
+    static result<table::writer_ptr> open_writer(const std::string& name) {
         const auto [type, path] = table::split_spec(name, "");
         if (type != "hash" && type != "btree")
             return fail(errc::unsupported, "tables of type " + type + " are not written here: use btree");
-        constexpr mode_t private_file = 0600;
-        return table::database_writer::update(type, path, private_file, table::terminator::unknown);
+        table::writer_options options;
+        options.how = table::write_mode::update;
+        options.mode = 0600;
+        return table::open_writer(type, path, options);
     }
 
     proxy_status approve(const std::string& name, const logger& log) const {
@@ -262,7 +264,7 @@ private:
         if (writes_) {
             const std::lock_guard guard(writing_);
             auto created = open_writer(name); // makes one where there is none
-            auto finished = created ? created->finish() : tl::make_unexpected(created.error());
+            auto finished = created ? (*created)->finish() : tl::make_unexpected(created.error());
             if (!finished) {
                 log.warning(name + ": " + finished.error().text());
                 return status_of(finished.error());

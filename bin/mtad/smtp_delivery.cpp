@@ -63,6 +63,11 @@ bool smtp_delivery::open_message() {
     return true;
 }
 
+bool smtp_delivery::begin(const asker& from) {
+    opened_ = open_message();
+    return !from.gone();
+}
+
 void smtp_delivery::skip_done() {
     std::erase_if(open_, [this](std::size_t index) {
         delivery::recipient_result out;
@@ -78,7 +83,7 @@ void smtp_delivery::skip_done() {
 awaitable<delivery::response> smtp_delivery::run() {
     const auto& settings = transport_.settings;
     const auto& level = settings.tls_level;
-    if (!open_message()) {
+    if (!opened_) {
         settle_rest();
         co_return std::move(response_);
     }

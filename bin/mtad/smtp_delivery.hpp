@@ -11,6 +11,7 @@
 #include <mta/delivery/request.hpp>
 #include <mta/queue/queue_file.hpp>
 
+#include "asker.hpp"
 #include "smtp_cache.hpp"
 #include "smtp_settings.hpp"
 #include "smtp_targets.hpp"
@@ -31,7 +32,10 @@ class smtp_delivery {
 public:
     smtp_delivery(worker& owner, smtp_transport& transport, delivery::request request);
 
-    // Ends with one result for every recipient of the request.
+    // Opens and locks the message. False when who asked has gone: then nothing is to be done, nor answered.
+    [[nodiscard]] bool begin(const asker& from);
+
+    // Ends with one result for every recipient of the request. After begin().
     [[nodiscard]] net::awaitable<delivery::response> run();
 
 private:
@@ -69,6 +73,7 @@ private:
     delivery::delay_times times_;
     last_word last_;
     std::size_t sessions_ = 0;
+    bool opened_ = false;
     bool answered_ = false;     // some server had a word on some recipient
     bool content_sent_ = false; // in the transaction at hand
 };

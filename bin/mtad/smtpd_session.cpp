@@ -154,13 +154,14 @@ awaitable<smtp::verdict> smtpd_session::add_recipient(smtp::server_session& sess
     smtp::verdict answer;
     if (!message_) {
         shared_->context.use_log(log_.with_tag(shared_->cleanup_tag));
-        auto reserved = intake::intake_message::reserve(shared_->context);
-        if (!reserved) {
-            log_.warning("cannot create a queue file: " + reserved.error().text());
+        auto file = queue::queue_file_writer::create(shared_->owner.spool(), queue::directory::incoming);
+        if (!file) {
+            log_.warning("cannot create a queue file: " + file.error().text());
             answer.reply = write_trouble;
             co_return answer;
         }
-        const auto message = std::make_shared<intake::intake_message>(std::move(*reserved));
+        const auto message = std::make_shared<intake::intake_message>(
+            intake::intake_message::begin_in(shared_->context, std::move(*file)));
         const auto about = describe(session);
         auto begin = [message, &about] { return message->describe(about); };
         const auto begun = co_await look_up(shared_->owner, begin);

@@ -357,9 +357,9 @@ queued run_through(place& at, bool loop_first, int& refused) {
         }
         return operation();
     };
-    auto begun = intake_message::reserve(*at.context);
-    REQUIRE(begun);
-    auto& message = *begun;
+    auto fresh = queue::queue_file_writer::create(*at.where, queue::directory::incoming);
+    REQUIRE(fresh);
+    auto message = intake_message::begin_in(*at.context, std::move(*fresh));
     auto request = from_network(intake::rewrite_context::local);
     request.sender = "old@example.test";
     REQUIRE(call([&] { return message.describe(request); }));

@@ -58,6 +58,7 @@ bool local_delivery::dot_forward(const path& way, const user& who, const forward
         if (list.empty())
             return false;
         path next = way;
+        ++next.depth;
         next.source = expansion_source::forward;
         next.rights = {who.uid, who.gid};
         next.user = who.name;
@@ -128,7 +129,7 @@ void local_delivery::unknown(const path& way, const std::string& name, const for
         event(way, defer("4.3.5", settings_.unknown_user_transport + " is not supported by this version"));
         return;
     }
-    if (!settings_.luser_relay.empty()) {
+    if (!settings_.luser_relay.empty() && !way.relayed) {
         const auto relay = expand_names(settings_.luser_relay, names);
         const auto list = relay ? parse_destinations(*relay) : std::vector<destination>();
         if (list.size() != 1 || list.front().kind != destination_kind::address) {
@@ -140,19 +141,13 @@ void local_delivery::unknown(const path& way, const std::string& name, const for
             event(way, defer("4.3.0", "address resolver failure"));
             return;
         }
-        const auto where = mta::address::split_address(to->address);
         if (!to->here)
             return add_forward(way, std::move(to->address));
         if (!seen(to->address)) {
             path next = way;
             next.address = to->address;
-            const auto parts = mta::address::split_extension(where.local, settings_.recipient_delimiter,
-                                                             settings_.owner_request_special);
-            const auto known = lookups_.account(lower(parts.user));
-            if (!known || *known)
-                return address(next, to->address, false);
-            event(next.address, bounce("5.1.1", "unknown user: \"" + printable(lower(parts.user)) + "\""));
-            return;
+            next.relayed = true;
+            return address(next, to->address, false);
         }
     }
     event(way, bounce("5.1.1", "unknown user: \"" + printable(name) + "\""));

@@ -8,7 +8,6 @@ namespace {
 
 // Bounds of one recipient's expansion: what goes over them is deferred, never dropped.
 constexpr std::size_t most_destinations = 50000;
-constexpr std::size_t most_nested = 100;
 
 } // namespace
 
@@ -24,7 +23,9 @@ agent_result local_delivery::run() {
     } else {
         loops_ = std::move(*loops);
         address(way, to_.address, false);
-        send_forwards();
+        // What is deferred is tried again as a whole: nothing may have gone to other addresses by then.
+        if (std::ranges::none_of(out_.events, [](const delivery_event& one) { return one.status.outcome == outcome::deferred; }))
+            send_forwards();
     }
     if (out_.events.empty()) // an empty list, or every destination was served before by this same message
         event(to_.address, sent("delivered to nobody: no destination is left"));
@@ -92,7 +93,7 @@ bool local_delivery::one_alias(const path& way, const std::string& name) {
     if (!*value)
         return false;
     const auto before = std::ranges::find(way.aliases, name);
-    if (before != way.aliases.end() || way.aliases.size() >= most_nested) {
+    if (before != way.aliases.end() || way.depth >= most_nested) {
         // Named is the alias that leaves the circle's entrance.
         const auto& culprit = before != way.aliases.end() && before + 1 != way.aliases.end() ? before[1] : way.aliases.back();
         warn("alias database loop for " + culprit);
@@ -107,6 +108,7 @@ bool local_delivery::one_alias(const path& way, const std::string& name) {
     }
     path next = way;
     next.aliases.push_back(name);
+    ++next.depth;
     next.source = expansion_source::alias;
     next.rights = settings_.default_user;
     if (!find_owner(next, name)) {

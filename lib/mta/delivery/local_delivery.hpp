@@ -22,6 +22,9 @@ inline bool allowed(const std::vector<expansion_source>& kinds, expansion_source
     return std::find(kinds.begin(), kinds.end(), from) != kinds.end();
 }
 
+// Lists within lists within aliases: what is nested deeper is a mistake or an attack.
+inline constexpr std::size_t most_nested = 95;
+
 // One recipient's way: the alias chain it came through, what was delivered so far, what waits to be forwarded.
 class local_delivery {
 public:
@@ -35,6 +38,8 @@ private:
     // How an address was reached.
     struct path {
         std::vector<std::string> aliases; // being expanded, outermost first
+        std::size_t depth = 0;            // of aliases, lists and .forward files within each other
+        bool relayed = false;             // luser_relay had its turn
         std::string address;              // for the log
         std::string via;                  // the address whose alias gave this one
         std::string sender;

@@ -77,7 +77,13 @@ void local_delivery::include(const path& way, const std::string& name) {
     }
     if (seen(":include:" + name))
         return;
+    if (way.depth >= most_nested) {
+        const std::string culprit(mta::address::split_address(way.address).local);
+        warn("alias database loop for " + culprit);
+        return event(way, bounce("5.4.6", "alias database loop for " + culprit));
+    }
     path next = way;
+    ++next.depth;
     next.source = expansion_source::include;
     next.forwards = true; // a file may name very many: the queue deals with them one by one
     if (way.user.empty()) { // whose file it is decides what it may do

@@ -89,7 +89,8 @@ void scheduler::close_window(destination& one, const std::string& reason, time_p
     one.failed_cohorts += 1.0 / one.window;
     one.window = std::max(1.0, one.window - 1.0);
     constexpr double rounding = 1e-9;
-    if (one.failed_cohorts + rounding >= one.owner->limits.failed_cohorts) {
+    // A limit of 0 means that no destination is ever dead.
+    if (one.owner->limits.failed_cohorts > 0 && one.failed_cohorts + rounding >= one.owner->limits.failed_cohorts) {
         one.window = 1.0;
         one.failed_cohorts = 0;
         one.dead_until = now + one.owner->limits.retry;

@@ -40,6 +40,9 @@ public:
     // Waits until at most `level` bytes are queued. One waiter at a time.
     [[nodiscard]] awaitable<result<void>> drained(std::size_t level = 0, milliseconds limit = no_limit);
 
+    // Another descriptor of the socket, to watch it for a hang-up; invalid when there is none to be had.
+    [[nodiscard]] unique_fd duplicate() const;
+
     // Writes what is queued now if the socket takes it, then closes. Ends a waiting receive() with errc::closed.
     void close() noexcept;
 

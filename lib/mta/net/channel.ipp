@@ -1,5 +1,6 @@
 #include <vector>
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <mta/net/channel.hpp>
@@ -145,6 +146,10 @@ awaitable<result<std::string>> channel::receive(milliseconds limit) {
             co_return failure(got.error());
         }
     }
+}
+
+unique_fd channel::duplicate() const {
+    return unique_fd(::fcntl(impl_->peer.native_handle(), F_DUPFD_CLOEXEC, 0));
 }
 
 bool channel::is_open() const noexcept { return impl_ && !impl_->broken; }

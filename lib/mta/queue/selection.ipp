@@ -79,6 +79,9 @@ result<void> selection::add(std::string_view name, std::string_view value) {
         return fail(errc::bad_criterion,
                     "--" + std::string(name) + ": bad value \"" + printable(value) + "\": " + wanted);
     };
+    // An empty shell variable would choose everything.
+    if (value.empty())
+        return bad("expected a value");
     if (name == "sender")
         senders_.emplace_back(value);
     else if (name == "recipient")

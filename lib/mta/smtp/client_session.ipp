@@ -223,7 +223,8 @@ void client_session::content_end(std::string& out, data_encoder& encoder) {
     if (options_.lmtp)
         for (std::size_t i = 1; i < accepted_count_; ++i)
             awaited_.push_back({step::final});
-    if (transaction_.last) {
+    // Without PIPELINING some servers take what comes early for an attack.
+    if (transaction_.last && features_.pipelining) {
         out += "QUIT\r\n";
         quitting_ = true;
     }
@@ -247,6 +248,8 @@ void client_session::on_final(const reply& answer) {
     finish_transaction();
     if (quitting_ || answer.code == 421)
         close();
+    else if (transaction_.last)
+        quit();
 }
 
 // The transaction is over without a message sent; MAIL may be open at the server.
