@@ -163,7 +163,17 @@ def inside(checks, server):
     checks.ok(set(replies) <= {250, 451}, "when it dies: the answer, or try again later", repr(replies))
     checks.ok(wait_until(lambda: reply("joe@known.test")[0] == 250 and reply("nosuch@known.test")[0] == 550, 10),
               "and its successor is asked", repr(after))
+    # A table that the service is not to open, until a reload says so.
+    server.parameters["relay_recipient_maps"] += ", proxy:inline:{joe@secret.test=x}"
+    server.write_configuration()
     server.reload()
+    checks.ok(wait_until(lambda: reply("joe@secret.test")[0] == 451, 10), "a table that proxy_read_maps does not name: try again later")
+    checks.equal(reply("joe@known.test")[0], 250, "the others go on")
+    checks.ok('proxymap service is not configured for table "inline:{joe@secret.test=x}"' in server.log(), "and the log says why")
+    server.parameters["proxy_read_maps"] += " proxy:inline:{joe@secret.test=x}"
+    server.write_configuration()
+    server.reload()
+    checks.ok(wait_until(lambda: reply("joe@secret.test")[0] == 250, 10), "once it is named there, a reload is enough", server.log()[-1500:])
     checks.ok(wait_until(lambda: all(not os.path.exists(f"/proc/{pid}") or "--worker=tables" not in open(f"/proc/{pid}/cmdline").read()
                                      for pid in pids), 10), "after a reload the old worker goes, though clients stay connected")
     checks.ok(wait_until(lambda: reply("joe@known.test")[0] == 250, 10), "and the new one answers")
@@ -181,10 +191,10 @@ def write_tables(server):
 def main(checks):
     if os.geteuid() != 0:
         raise harness.Skip("the reference's daemon needs root")
-    ours = Mtad(parameters={**PARAMETERS, "relay_domains": "known.test, denied.test",
+    ours = Mtad(parameters={**PARAMETERS, "relay_domains": "known.test, denied.test, secret.test",
                             "relay_recipient_maps": "proxy:hash:$config_directory/known, proxy:inline:{{joe@denied.test=x}}"
                             .replace("{{", "{").replace("}}", "}"),
-                            "proxy_read_maps": PARAMETERS["proxy_read_maps"] + " $relay_recipient_maps"})
+                            "proxy_read_maps": PARAMETERS["proxy_read_maps"] + " proxy:inline:{joe@denied.test=x}"})
     theirs = Reference(parameters=PARAMETERS)
     for server in (theirs, ours):
         write_tables(server)

@@ -151,10 +151,11 @@ result<table_ptr> open_proxy(const std::string& name, const open_options& option
     if (!opened)
         return tl::make_unexpected(opened.error());
     const auto status = number_field(*opened, "status", proxy_retry);
+    // Another service will have another configuration: a worker that starts while the old one still answers asks again.
     if (status == proxy_denied)
-        return fail(errc::not_permitted, "proxymap service is not configured for table \"" + name + "\"");
+        return fail(errc::temporary, "proxymap service is not configured for table \"" + name + "\"");
     if (status != proxy_found)
-        return fail(errc::unsupported, "the proxymap service cannot open table \"" + name + "\"");
+        return fail(errc::temporary, "the proxymap service cannot open table \"" + name + "\"");
     return std::make_unique<proxy_table>(name, (number_field(*opened, "flags", 0) & proxy_pattern_flag) != 0, sockets, limit);
 }
 
