@@ -48,6 +48,8 @@ class Toy:
     def talk(self, link):
         with contextlib.suppress(OSError), link:
             while data := link.recv(262144):
+                while not data.endswith((b",", b"\n")) and (more := link.recv(262144)):
+                    data += more
                 self.seen.append(data)
                 reply = self.answer(data)
                 if reply is None:
