@@ -21,6 +21,7 @@
 #include <mta/core/users.hpp>
 #include <mta/queue/queue_file_writer.hpp>
 #include <mta/queue/spool.hpp>
+#include <mta/table/user_rights.hpp>
 
 #include "record_filter.hpp"
 
@@ -32,6 +33,7 @@ using queue::record_type;
 
 constexpr int status_write = 2;
 constexpr int status_size = 4;
+constexpr int status_not_permitted = 512;
 
 // What the signal handler needs; it may only make system calls.
 int handler_root = -1;
@@ -81,6 +83,7 @@ public:
 private:
     [[nodiscard]] std::string uid_text() const { return "uid=" + std::to_string(uid_); }
     void check_user();
+    void check_sender(std::string_view sender);
     void limit_size() const;
     void create();
     [[noreturn]] void refuse(const std::string& text);
@@ -98,19 +101,30 @@ private:
     std::optional<queue::queue_file_writer> file_;
     record_filter filter_;
     bool complete_ = false;
+    std::string refusal_; // of the sender; empty: none
 };
 
 void intake::check_user() {
-    const auto found = find_user(uid_);
-    const std::string name = found && *found ? (*found)->name : "unknown";
-    for (const auto& word : cfg_[param::authorized_submit_users]) {
-        if (word == "static:anyone" || word == "static:all" || word == name)
-            return;
-        if (word == '!' + name)
-            break;
-    }
-    const std::string text = "User " + name + '(' + std::to_string(uid_) + ") is not allowed to submit mail";
-    log_.fatal(text);
+    const auto name = table::login_name(uid_);
+    auto allowed = table::lets_in("authorized_submit_users", cfg_[param::authorized_submit_users], name);
+    if (!allowed)
+        log_.warning(allowed.error().text());
+    if (!allowed || !*allowed)
+        log_.fatal("User " + name + '(' + std::to_string(uid_) + ") is not allowed to submit mail");
+}
+
+// A sender that the user may not use is refused at the end, when the caller listens.
+void intake::check_sender(std::string_view sender) {
+    auto allowed = table::may_send_as(cfg_[param::local_login_sender_maps],
+                                      table::login_name(uid_, "uid:" + std::to_string(uid_)), sender,
+                                      cfg_[param::recipient_delimiter],
+                                      cfg_[param::empty_address_local_login_sender_maps_lookup_key]);
+    if (!allowed) {
+        log_.warning(allowed.error().text());
+        refusal_ = "local_login_sender_maps table lookup error for '" +
+                   join(cfg_[param::local_login_sender_maps], " ") + '\'';
+    } else if (!*allowed)
+        refusal_ = "not authorized to use sender='" + printable(sender) + '\'';
 }
 
 void intake::limit_size() const {
@@ -148,6 +162,8 @@ void intake::refuse(const std::string& text) {
 bool intake::take(const queue::record& record) {
     switch (filter_.judge(record.type, record.data)) {
     case ruling::pass:
+        if (record.type == record_type::sender)
+            check_sender(record.data);
         file_->put(record.type, record.data);
         return true;
     case ruling::drop:
@@ -201,6 +217,12 @@ int intake::answer(int status, std::string_view reason) {
 }
 
 int intake::commit() {
+    if (!refusal_.empty()) {
+        const no_signals quiet;
+        file_.reset();
+        handler_root = -1;
+        return answer(status_not_permitted, refusal_);
+    }
     auto done = file_->commit_mark();
     const no_signals quiet; // from here on the message is the mail system's
     if (done)

@@ -18,9 +18,9 @@
 #include <mta/queue/listing.hpp>
 #include <mta/queue/ordered_reading.hpp>
 #include <mta/queue/spool.hpp>
+#include <mta/table/user_rights.hpp>
 
 #include "listing_printer.hpp"
-#include "user_rights.hpp"
 
 namespace mta::postqueue {
 
@@ -77,12 +77,12 @@ public:
     }
 
 private:
-    void check_rights(const std::vector<std::string>& users, const char* purpose) {
+    void check_rights(const char* title, const std::vector<std::string>& users, const char* purpose) {
         const uid_t uid = ::getuid();
         if (uid == 0)
             return;
-        const auto name = login_name(uid);
-        auto allowed = lets_in(users, name);
+        const auto name = table::login_name(uid);
+        auto allowed = table::lets_in(title, users, name);
         if (!allowed)
             log_.warning(allowed.error().text());
         if (!allowed || !*allowed)
@@ -102,12 +102,17 @@ private:
         return problem.code == std::errc::no_such_file_or_directory || problem.code == std::errc::connection_refused;
     }
 
+    void check_flush_rights() {
+        check_rights("authorized_flush_users", (*cfg_)[param::authorized_flush_users], "flush the mail queue");
+    }
+
     void check_list_rights() {
         const uid_t uid = ::getuid();
         const auto owner = uid == 0 ? result<std::optional<user>>(std::nullopt)
                                     : find_user((*cfg_)[param::mail_owner]);
         if (!(owner && *owner && (*owner)->uid == uid))
-            check_rights((*cfg_)[param::authorized_mailq_users], "view the mail queue");
+            check_rights("authorized_mailq_users", (*cfg_)[param::authorized_mailq_users],
+                         "view the mail queue");
     }
 
     void list() {
@@ -200,7 +205,7 @@ private:
     }
 
     void flush() {
-        check_rights((*cfg_)[param::authorized_flush_users], "flush the mail queue");
+        check_flush_rights();
         if (!opt_.selection.empty() || opt_.dry_run) {
             flush_selected();
             return;
@@ -251,7 +256,7 @@ private:
     }
 
     void flush_one(const std::string& id) {
-        check_rights((*cfg_)[param::authorized_flush_users], "flush the mail queue");
+        check_flush_rights();
         if (!queue::is_valid_queue_id(id))
             log_.fatal("Cannot flush queue ID - invalid name: \"" + printable(id) + '"');
         const auto status = ask_flush(attr_writer().put("request", "send_file").put("queue_id", id).finish());
@@ -261,7 +266,7 @@ private:
     }
 
     void flush_site() {
-        check_rights((*cfg_)[param::authorized_flush_users], "flush the mail queue");
+        check_flush_rights();
         const auto shown = '"' + printable(opt_.argument) + '"';
         if (!is_valid_site(opt_.argument))
             log_.fatal("Cannot flush mail queue - invalid destination: " + shown);
