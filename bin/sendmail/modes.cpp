@@ -9,6 +9,7 @@
 #include <vector>
 
 
+#include "smtp_mode.hpp"
 #include "submit.hpp"
 
 namespace mta::sendmail {
@@ -30,6 +31,7 @@ constexpr const char* help_text = R"(usage: sendmail [option ...] [recipient ...
   -v             mail a report of the first delivery attempt
   -G             the message comes from elsewhere: do not complete its headers
   -bv            test delivery of addresses; a report is mailed
+  -bs            SMTP on standard input and output
   -bp  -bi  -q  -qRSITE  -qIID  -bd      list, compile aliases, flush, start
   -C DIRECTORY   configuration
   --help  --version
@@ -134,7 +136,8 @@ int run(const options& asked, const configuration& cfg, config::command_log& log
     case mode::daemon:
         become(find_command(cfg, "postfix"), {"postfix", "start"}, log);
     case mode::smtp:
-        log.fatal("unsupported: -bs (SMTP on standard input is not available in this version)");
+        check_submit_user(cfg, log);
+        return talk_smtp(cfg, log);
     case mode::nothing:
         return 0;
     }

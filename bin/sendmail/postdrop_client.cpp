@@ -50,33 +50,46 @@ void postdrop_client::flush() {
     buffer_.clear();
 }
 
-std::string postdrop_client::read_answer() {
-    constexpr std::size_t limit = 64U << 10U;
-    std::string all;
-    std::array<char, 4096> chunk{};
-    while (all.size() < limit) {
+std::string postdrop_client::queue_id() {
+    std::array<char, 512> chunk{};
+    for (;;) {
+        if (const auto hello = attr_list::parse(answer_))
+            return std::string(hello->get("queue_id"));
         const auto got = ::read(from_.get(), chunk.data(), chunk.size());
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
-            break;
-        all.append(chunk.data(), static_cast<std::size_t>(got));
+            return {};
+        answer_.append(chunk.data(), static_cast<std::size_t>(got));
     }
-    return all;
+}
+
+// Reads to the end.
+void postdrop_client::read_answer() {
+    constexpr std::size_t limit = 64U << 10U;
+    std::array<char, 4096> chunk{};
+    while (answer_.size() < limit) {
+        const auto got = ::read(from_.get(), chunk.data(), chunk.size());
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return;
+        answer_.append(chunk.data(), static_cast<std::size_t>(got));
+    }
 }
 
 result<submission_answer> postdrop_client::finish() {
     put(queue::record_type::end, {});
     flush();
-    const auto bytes = read_answer();
+    read_answer();
     to_.reset();
     if (auto waited = wait_child(child_); !waited)
         return tl::make_unexpected(waited.error());
     std::size_t used = 0;
-    const auto hello = attr_list::parse(bytes, &used);
+    const auto hello = attr_list::parse(answer_, &used);
     if (!hello || hello->get("protocol") != "postdrop_protocol")
         return fail(errc::closed, "no answer from postdrop");
-    const auto verdict = attr_list::parse(std::string_view(bytes).substr(used));
+    const auto verdict = attr_list::parse(std::string_view(answer_).substr(used));
     if (!verdict || !verdict->find("status"))
         return fail(errc::closed, "no answer from postdrop");
     return submission_answer{static_cast<unsigned>(verdict->number("status", 2)), std::string(verdict->get("reason")),
@@ -85,7 +98,7 @@ result<submission_answer> postdrop_client::finish() {
 
 void postdrop_client::cancel() {
     to_.reset(); // the end of its input without an end record
-    (void)read_answer();
+    read_answer();
     (void)wait_child(child_);
 }
 

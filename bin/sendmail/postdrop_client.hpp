@@ -34,6 +34,9 @@ public:
     }
     void put_attribute(std::string_view name, std::string_view value) { queue::append_attribute(buffer_, name, value); }
 
+    // The name of the file that postdrop has made: waits for it. Empty: there is none, finish() says why.
+    [[nodiscard]] std::string queue_id();
+
     // The end record, and what postdrop says to it. Errors: no answer.
     [[nodiscard]] result<submission_answer> finish();
     // Takes everything back: no file stays behind.
@@ -42,12 +45,13 @@ public:
 private:
     postdrop_client() = default;
     void flush();
-    [[nodiscard]] std::string read_answer();
+    void read_answer();
 
     pid_t child_ = -1;
     unique_fd to_;
     unique_fd from_;
     std::string buffer_;
+    std::string answer_; // all that postdrop has said
 };
 
 } // namespace mta::sendmail

@@ -13,6 +13,7 @@
 #include <mta/core/users.hpp>
 #include <mta/message/header.hpp>
 #include <mta/queue/envelope.hpp>
+#include <mta/table/user_rights.hpp>
 
 #include "input.hpp"
 #include "postdrop_client.hpp"
@@ -70,7 +71,6 @@ private:
         log_.fatal(sender_ + '(' + std::to_string(::getuid()) + "): " + text);
     }
     void find_user_and_sender();
-    void check_user() const;
     void collect_recipients();
     void check_verp();
     void write_envelope();
@@ -121,23 +121,6 @@ void submission::find_user_and_sender() {
         log_.warning("-f option specified malformed sender: " + *asked_.sender);
     if (!addresses.empty())
         sender_ = addresses.front();
-}
-
-void submission::check_user() const {
-    // Tables in this list are postdrop's to ask: this program stays small.
-    bool decided = false;
-    for (const auto& word : cfg_[param::authorized_submit_users]) {
-        if (word == "static:anyone" || word == "static:all" || word.find(':') != std::string::npos || word.starts_with('/'))
-            return;
-        if (word == account_.name)
-            return;
-        if (word == '!' + account_.name) {
-            decided = true;
-            break;
-        }
-    }
-    (void)decided;
-    log_.fatal("User " + account_.name + '(' + std::to_string(account_.uid) + ") is not allowed to submit mail");
 }
 
 void submission::collect_recipients() {
@@ -297,7 +280,7 @@ void submission::write_extracted() {
 
 int submission::run() {
     find_user_and_sender();
-    check_user();
+    check_submit_user(cfg_, log_);
     collect_recipients();
     check_verp();
     const auto path = find_command(cfg_, "postdrop");
@@ -330,6 +313,15 @@ std::string find_command(const configuration& cfg, const std::string& name) {
         return installed;
     auto built = executable_directory() + "/../" + name + '/' + name;
     return ::access(built.c_str(), X_OK) == 0 ? built : installed;
+}
+
+void check_submit_user(const configuration& cfg, config::command_log& log) {
+    const auto name = table::login_name(::getuid());
+    auto allowed = table::lets_in("authorized_submit_users", cfg[param::authorized_submit_users], name);
+    if (!allowed)
+        log.warning(allowed.error().text());
+    if (!allowed || !*allowed)
+        log.fatal("User " + name + '(' + std::to_string(::getuid()) + ") is not allowed to submit mail");
 }
 
 int submit(const options& asked, const configuration& cfg, config::command_log& log) {
