@@ -26,6 +26,7 @@ constexpr std::string_view help = R"(usage: postconf [options] [NAME ...]
     -MX, -PX and -M# take away or comment out
   postconf -m | -l | -a | -A  table types, lock styles, SASL of the server, of the client
   postconf -T compile-version | run-version | public-key-algorithms
+  postconf -b [FILE]          texts of notices, with values;  -t [FILE]  as templates
   -c DIRECTORY                use the main.cf and master.cf there
   -j                          a JSON object a line
   -q                          no warnings about parameters
@@ -45,6 +46,8 @@ int postconf_main(int argc, char** argv) {
     if (!where)
         log.fatal(where.error());
     opt.directory = where->directory;
+    if (opt.has('b') || opt.has('t'))
+        return show_templates(opt, log);
     const bool services = opt.has('M') || opt.has('F') || opt.has('P');
     if (opt.editing())
         return services ? edit_services(opt, log) : edit_parameters(opt, log);

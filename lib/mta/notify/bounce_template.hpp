@@ -9,8 +9,8 @@
 //     The mail system at $myhostname …
 //     EOF
 //
-// The header lines are those four; the text may use $name of main.cf, and a time parameter as $NAME_seconds, _minutes,
-// _hours, _days or _weeks. A template that is wrong is left out with a warning, and the built-in one stands.
+// The header lines are those four; the text may use $name of main.cf, and $delay_warning_time_UNIT and
+// $maximal_queue_lifetime_UNIT with seconds, minutes, hours, days or weeks for UNIT. A template that is wrong is left out with a warning, and the built-in one stands.
 //
 // No I/O. Composing notices of them is notice.hpp's.
 #pragma once
