@@ -18,14 +18,27 @@ std::string scope_key(const config::service_entry& entry) {
     return entry.name() + '/' + entry.type();
 }
 
-bool braced(std::string_view word) {
-    return word.size() >= 2 && word.front() == '{' && word.back() == '}';
-}
-
 bool is_raw(std::string_view name) {
     const auto row = config::find_parameter(name);
     return row && config::parameters()[*row].type == config::kind::raw;
 }
+
+// What the one file sets, without defaults: as the reference sees names of restriction classes.
+class given_values final : public config::macro_source {
+public:
+    given_values(const configuration& cfg, const service_scope* local) : cfg_(cfg), local_(local) {}
+    std::optional<std::string_view> find(std::string_view name) override {
+        if (local_ != nullptr) {
+            const auto at = local_->settings.find(name);
+            return at != local_->settings.end() ? std::optional<std::string_view>(at->second) : std::nullopt;
+        }
+        return cfg_.is_set(name) ? cfg_.unexpanded(name) : std::nullopt;
+    }
+
+private:
+    const configuration& cfg_;
+    const service_scope* local_;
+};
 
 } // namespace
 
@@ -39,6 +52,9 @@ name_survey::name_survey(const configuration& cfg, const std::vector<config::ser
         for (const auto& [name, value] : entry.settings)
             local.settings.insert_or_assign(name, value);
     }
+    for (const auto& entry : services)
+        for (const auto& trouble : entry.troubles)
+            warnings_.push_back("master.cf: " + trouble);
     for (auto& [key, local] : scopes_)
         for (const auto& entry : {"process_id", "process_name", "service_name"})
             if (const auto at = local.settings.find(entry); at != local.settings.end()) {
@@ -58,8 +74,6 @@ name_survey::name_survey(const configuration& cfg, const std::vector<config::ser
 
 void name_survey::add_service_names(const std::vector<config::service_entry>& services) {
     for (const auto& line : services) {
-        if (line.type() != "unix")
-            continue;
         const bool transport =
             std::find(std::begin(transports), std::end(transports), line.program()) != std::end(transports);
         const bool timed = line.program() == "pipe" || line.program() == "spawn";
@@ -75,8 +89,8 @@ const service_scope& name_survey::scope(const config::service_entry& entry) cons
     return at == scopes_.end() ? none : at->second;
 }
 
-// A value of main.cf (local is null) or of a service refers to name.
-void name_survey::refer(std::string_view name, service_scope* local) {
+// A value of main.cf (local is null) or of a service refers to name. Whether anybody sets it.
+bool name_survey::claim(std::string_view name, service_scope* local) {
     bool set = false;
     if (local != nullptr && local->settings.contains(name)) {
         set = true;
@@ -92,7 +106,11 @@ void name_survey::refer(std::string_view name, service_scope* local) {
                 set = true;
                 other.used.emplace(name);
             }
-    if (set || is_known(name))
+    return set;
+}
+
+void name_survey::refer(std::string_view name, service_scope* local) {
+    if (claim(name, local) || is_known(name))
         return;
     auto text = (local != nullptr ? master_path_ : main_path_) + ": undefined parameter: " + std::string(name);
     if (told_.insert(text).second)
@@ -102,33 +120,45 @@ void name_survey::refer(std::string_view name, service_scope* local) {
 void name_survey::scan(std::string_view name, std::string_view value, service_scope* local) {
     if (is_raw(name))
         return;
-    const auto names = config::referenced_names(value);
-    if (!names) {
-        warnings_.push_back(names.error().detail);
-        broken_ = true;
-        return;
-    }
-    for (const auto& word : *names)
+    const auto found = config::referenced_names(value);
+    for (const auto& word : found.names)
         refer(word, local);
-    if (is_known(name) && value.find(':') != std::string_view::npos)
+    if (!found.trouble.empty()) // maybe in a branch that is never taken: expanding decides
+        warnings_.push_back(found.trouble);
+    if (is_builtin(name) || is_service(name))
         scan_tables(expanded(value, local), local);
 }
 
 // The user's own restriction classes are parameters that smtpd_restriction_classes names.
 void name_survey::scan_classes(std::string_view value, service_scope* local) {
-    const auto text = expanded(value, local);
-    for (const auto name : split(text, ", \t\r\n"))
+    given_values source(cfg_, local);
+    const auto text = config::expand_macros(value, source);
+    if (!text) {
+        warnings_.push_back(text.error().detail);
+        broken_ = true;
+        return;
+    }
+    for (const auto name : split(*text, ", \t\r\n"))
         refer(name, local);
 }
 
 // A value may be free text or a list of tables: whatever has the form TYPE:NAME is taken for a table.
 void name_survey::scan_tables(std::string_view value, service_scope* local) {
+    if (value.find_first_of(":{") == std::string_view::npos)
+        return;
     for (const auto& word : config::split_list(value)) {
-        if (braced(word))
-            scan_tables(std::string_view(word).substr(1, word.size() - 2), local);
+        if (word.starts_with('{'))
+            scan_tables(inside_braces(word), local);
         else
             scan_table(word, local);
     }
+}
+
+std::string_view name_survey::inside_braces(std::string_view word) {
+    const auto inner = config::braced_text(word);
+    if (const auto trouble = config::brace_trouble(word); !trouble.empty())
+        warnings_.push_back("main.cf: " + trouble);
+    return inner;
 }
 
 void name_survey::scan_table(std::string_view word, service_scope* local) {
@@ -139,8 +169,8 @@ void name_survey::scan_table(std::string_view word, service_scope* local) {
         return;
     const auto type = word.substr(0, colon);
     const auto name = word.substr(colon + 1);
-    if (braced(name)) { // pipemap:{hash:/x,ldap:y}
-        scan_tables(name.substr(1, name.size() - 2), local);
+    if (name.starts_with('{')) { // pipemap:{hash:/x,ldap:y}
+        scan_tables(inside_braces(name), local);
         return;
     }
     const auto suffixes = config::table_settings(type);
@@ -150,12 +180,8 @@ void name_survey::scan_table(std::string_view word, service_scope* local) {
         scan_table_file(type, std::string(name));
         return;
     }
-    for (const auto suffix : suffixes) {
-        const auto candidate = std::string(name) + '_' + std::string(suffix);
-        const bool here = local != nullptr && local->settings.contains(candidate);
-        if (here || cfg_.is_set(candidate))
-            refer(candidate, local);
-    }
+    for (const auto suffix : suffixes)
+        (void)claim(std::string(name) + '_' + std::string(suffix), local);
 }
 
 void name_survey::scan_table_file(std::string_view type, const std::string& path) {
@@ -182,13 +208,18 @@ void name_survey::scan_table_file(std::string_view type, const std::string& path
             warnings_.push_back(where + ": unused parameter: " + std::string(name) + '=' + std::string(value));
 }
 
-// What cannot be expanded has no names that could be found.
-std::string name_survey::expanded(std::string_view value, const service_scope* local) const {
+std::string name_survey::expanded(std::string_view value, const service_scope* local) {
     if (value.find('$') == std::string_view::npos)
         return std::string(value);
-    if (local == nullptr)
-        return cfg_.expand(value).value_or("");
-    return cfg_.with_overrides({local->settings.begin(), local->settings.end()}).expand(value).value_or("");
+    auto text = local == nullptr
+                    ? cfg_.expand(value)
+                    : cfg_.with_overrides({local->settings.begin(), local->settings.end()}).expand(value);
+    if (!text) {
+        warnings_.push_back(text.error().detail);
+        broken_ = true;
+        return {};
+    }
+    return std::move(*text);
 }
 
 std::vector<std::string> name_survey::unused_in_main() const {

@@ -49,13 +49,15 @@ public:
 
 private:
     void add_service_names(const std::vector<config::service_entry>& services);
+    bool claim(std::string_view name, service_scope* local);
     void refer(std::string_view name, service_scope* local);
     void scan(std::string_view name, std::string_view value, service_scope* local);
     void scan_tables(std::string_view value, service_scope* local);
+    std::string_view inside_braces(std::string_view word);
     void scan_table(std::string_view word, service_scope* local);
     void scan_table_file(std::string_view type, const std::string& path);
     void scan_classes(std::string_view value, service_scope* local);
-    [[nodiscard]] std::string expanded(std::string_view value, const service_scope* local) const;
+    [[nodiscard]] std::string expanded(std::string_view value, const service_scope* local);
 
     configuration cfg_;
     std::string main_path_;

@@ -8,6 +8,13 @@ namespace {
 
 constexpr std::size_t line_limit = 80;
 
+void print_json(std::FILE* out, std::string_view name, std::string_view value) {
+    std::string line = "{";
+    append_json_name(line, printable(name));
+    append_json_string(line, printable(value));
+    print_line(out, line + '}');
+}
+
 } // namespace
 
 void print_line(std::FILE* out, std::string_view text) {
@@ -16,14 +23,9 @@ void print_line(std::FILE* out, std::string_view text) {
 }
 
 void print_value(std::FILE* out, const options& opt, std::string_view name, std::string_view value) {
+    if (opt.json)
+        return print_json(out, name, value);
     std::string line;
-    if (opt.json) {
-        line = "{";
-        append_json_name(line, printable(name));
-        append_json_string(line, printable(value));
-        print_line(out, line + '}');
-        return;
-    }
     if (!opt.has('h'))
         line = name;
     if (!opt.has('h') && !opt.has('H'))
@@ -43,6 +45,19 @@ void print_value(std::FILE* out, const options& opt, std::string_view name, std:
             width += word.size();
             first = false;
         }
+    print_line(out, line);
+}
+
+void print_text(std::FILE* out, const options& opt, std::string_view name, std::string_view value) {
+    if (opt.json)
+        return print_json(out, name, value);
+    std::string line;
+    if (!opt.has('h'))
+        line = name;
+    if (!opt.has('h') && !opt.has('H'))
+        line += " = ";
+    if (!opt.has('H'))
+        line += value;
     print_line(out, line);
 }
 

@@ -11,8 +11,9 @@ namespace {
 
 class service_lister {
 public:
-    service_lister(const options& opt, const configuration& cfg, const name_survey& seen, config::command_log& log)
-        : opt_(opt), cfg_(cfg), seen_(seen), log_(log) {}
+    service_lister(const options& opt, const configuration& cfg, const std::vector<config::service_entry>& services,
+                   const name_survey& seen, config::command_log& log)
+        : opt_(opt), cfg_(cfg), services_(services), seen_(seen), log_(log) {}
 
     // Whether there was anything to print.
     bool print(const config::service_entry& entry, const service_request& want) const {
@@ -31,6 +32,7 @@ private:
         const auto& settings = seen_.scope(entry).settings;
         config::overrides extra(settings.begin(), settings.end());
         extra.emplace_back("service_name", entry.name());
+        extra.emplace_back("process_name", entry.program());
         return cfg_.with_overrides(extra);
     }
 
@@ -58,14 +60,16 @@ private:
         for (std::size_t i = 0; i < config::service_columns.size(); ++i) {
             const auto column = config::service_columns[i];
             if (wanted == "*" || wanted == column)
-                print_value(stdout, opt_, prefix + std::string(column),
-                            i + 1 == config::service_columns.size() ? config::format_command(copy) : copy.words[i]);
+                print_text(stdout, opt_, prefix + std::string(column),
+                           i + 1 == config::service_columns.size() ? config::format_command(copy) : copy.words[i]);
         }
     }
 
     bool print_settings(const config::service_entry& entry, std::string_view wanted) const {
         const auto prefix = entry.name() + '/' + entry.type() + '/';
         bool found = false;
+        if (!has_settings_so_far(entry)) // a later line of that name and type shows them
+            return false;
         for (const auto& [name, value] : seen_.scope(entry).settings) {
             if (wanted != "*" && wanted != name)
                 continue;
@@ -76,8 +80,16 @@ private:
         return found;
     }
 
+    [[nodiscard]] bool has_settings_so_far(const config::service_entry& entry) const {
+        return std::any_of(services_.begin(), services_.end(), [&](const config::service_entry& other) {
+            return other.line <= entry.line && !other.settings.empty() && other.name() == entry.name() &&
+                   other.type() == entry.type();
+        });
+    }
+
     const options& opt_;
     const configuration& cfg_;
+    const std::vector<config::service_entry>& services_;
     const name_survey& seen_;
     config::command_log& log_;
 };
@@ -117,11 +129,10 @@ service_request parse_service_request(std::string_view word) {
 }
 
 int list_services(const options& opt, config::command_log& log) {
-    const auto requests = parse_requests(opt, log);
     const auto cfg = configuration::load(opt.directory, opt.settings);
+    const auto services = load_services(opt.directory, missing_file::fatal, log);
     if (!cfg)
         log.fatal(cfg.error());
-    const auto services = load_services(opt.directory, missing_file::fatal, log);
     const name_survey seen(*cfg, services);
     if (!opt.quiet) {
         print_warnings(cfg->warnings(), log);
@@ -129,7 +140,8 @@ int list_services(const options& opt, config::command_log& log) {
     }
     if (seen.broken())
         log.fatal("macro processing error");
-    const service_lister out(opt, *cfg, seen, log);
+    const auto requests = parse_requests(opt, log);
+    const service_lister out(opt, *cfg, services, seen, log);
     std::vector<bool> found(requests.size(), false);
     for (const auto& entry : services) {
         if (requests.empty())

@@ -93,7 +93,7 @@ struct configuration::state {
     void warn_about_earlier(int earlier, int later) {
         const auto& before = settings[static_cast<std::size_t>(earlier)];
         const auto& now = settings[static_cast<std::size_t>(later)];
-        if (now.line != 0 && before.line != 0)
+        if (now.line != 0 && before.line != 0 && now.value != before.value)
             warnings.push_back(path + ", line " + std::to_string(now.line) +
                                ": overriding earlier entry: " + before.name + "=" + before.value);
     }

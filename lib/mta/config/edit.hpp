@@ -23,7 +23,7 @@ struct edit {
     std::string value; // for set
 };
 
-// path is used in error texts. Every entry of an edited name is changed alike,
+// path is used in error texts. An entry that has the wanted value stays as it is written. Every other entry of an edited name is changed alike,
 // and comments within an entry stay, as in the reference.
 [[nodiscard]] result<std::string> edit_main(std::string_view text, std::span<const edit> edits, std::string_view path);
 

@@ -48,9 +48,13 @@ result<std::string> edit_main(std::string_view text, std::span<const edit> edits
                                         [&](const edit& change) { return change.name == setting->name; });
         if (which == edits.rend())
             continue;
+        const auto place = static_cast<std::size_t>(edits.rend() - which - 1);
+        if (which->action == edit_action::set && setting->value == which->value) {
+            done[place] = true; // says so already
+            continue;
+        }
         out += text.substr(copied, line.begin - copied);
         copied = line.end;
-        const auto place = static_cast<std::size_t>(edits.rend() - which - 1);
         if (which->action == edit_action::set)
             detail::put_setting(out, *which);
         detail::put_entry(out, text.substr(line.begin, line.end - line.begin), which->action);

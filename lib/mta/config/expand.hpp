@@ -36,7 +36,11 @@ enum class values_are { expanded_too, taken_as_is }; // whether $ inside a found
                                                 values_are how = values_are::expanded_too);
 
 // The names that text refers to, in every branch of ${name?…:…} and on both sides of comparisons, in order and as often
-// as they stand there; what their values refer to is not followed. The error is one of syntax, as for expand_macros().
-[[nodiscard]] result<std::vector<std::string>> referenced_names(std::string_view text);
+// as they stand there; what their values refer to is not followed. Where the syntax is wrong it ends there.
+struct references {
+    std::vector<std::string> names;
+    std::string trouble; // the error of expand_macros(), empty when the syntax is good
+};
+[[nodiscard]] references referenced_names(std::string_view text);
 
 } // namespace mta::config

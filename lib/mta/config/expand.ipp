@@ -285,16 +285,16 @@ result<std::string> expand_macros(std::string_view text, macro_source& source, v
     return out;
 }
 
-result<std::vector<std::string>> referenced_names(std::string_view text) {
-    std::vector<std::string> names;
+references referenced_names(std::string_view text) {
+    references out;
     if (text.find('$') == std::string_view::npos)
-        return names;
+        return out;
     detail::no_source nothing;
     std::string ignored;
-    detail::expander engine(nothing, values_are::taken_as_is, &names);
-    if (auto done = engine.text(text, ignored, 0); !done)
-        return tl::make_unexpected(done.error());
-    return names;
+    detail::expander engine(nothing, values_are::taken_as_is, &out.names);
+    if (const auto done = engine.text(text, ignored, 0); !done)
+        out.trouble = done.error().detail;
+    return out;
 }
 
 } // namespace mta::config

@@ -25,6 +25,7 @@ inline constexpr std::array<std::string_view, 8> service_columns{
 struct service_entry {
     std::vector<std::string> words; // eight columns, then options and arguments
     overrides settings;             // -o name=value, in order
+    std::vector<std::string> troubles; // braces that do not pair, -o without a setting
     int line = 0;                   // of the file, where it begins
     std::size_t begin = 0;          // the bytes of the file it takes
     std::size_t end = 0;
@@ -33,6 +34,13 @@ struct service_entry {
     [[nodiscard]] const std::string& type() const { return words[1]; }
     [[nodiscard]] const std::string& program() const { return words[7]; }
 };
+
+// What stands inside the braces that open a word, without blanks around; an unclosed brace takes all of the rest as it is, and
+// what follows the closing one is left out.
+[[nodiscard]] std::string_view braced_text(std::string_view word) noexcept;
+
+// `missing '}' in "…"` or `syntax error after '}' in "…"` for a word that begins with a brace; empty when it is good.
+[[nodiscard]] std::string brace_trouble(std::string_view word);
 
 // One line, without line ends. Errors: `bad field count: "…"`, `invalid type field "…" in "…"`.
 [[nodiscard]] result<service_entry> read_service(std::string_view text);

@@ -2,6 +2,7 @@
 #include <mta/config/service_table.hpp>
 
 #include <algorithm>
+#include <utility>
 
 #include <mta/config/main_cf.hpp>
 #include <mta/config/values.hpp>
@@ -31,19 +32,16 @@ inline std::vector<std::string> braced_words(std::string_view text) {
     return out;
 }
 
-// What stands inside the braces that open a word. What follows them is dropped, as in the reference.
-inline std::string inside_braces(const std::string& word) {
-    if (word.empty() || word.front() != '{')
-        return word;
+// Where the brace that opens a word is closed; npos when it is not.
+inline std::size_t closing_brace(std::string_view word) noexcept {
     int depth = 0;
-    std::size_t end = 0;
-    for (; end < word.size(); ++end) {
-        if (word[end] == '{')
+    for (std::size_t i = 0; i < word.size(); ++i) {
+        if (word[i] == '{')
             ++depth;
-        else if (word[end] == '}' && --depth == 0)
-            break;
+        else if (word[i] == '}' && --depth == 0)
+            return i;
     }
-    return std::string(trim(std::string_view(word).substr(1, end - 1)));
+    return std::string_view::npos;
 }
 
 inline bool has_blanks(std::string_view word) noexcept {
@@ -72,11 +70,18 @@ inline void split_options(std::vector<std::string>& words, std::size_t at) {
 // Brings options and arguments into their plain form and collects the settings.
 inline void normalise(service_entry& entry) {
     auto& words = entry.words;
+    const auto strip = [&](std::string& word) {
+        if (!word.starts_with('{'))
+            return;
+        if (auto trouble = brace_trouble(word); !trouble.empty())
+            entry.troubles.push_back(std::move(trouble));
+        word = std::string(braced_text(word));
+    };
     entry.settings.clear();
     std::size_t i = column_count;
     for (; i < words.size(); ++i) {
         const bool braced = words[i].starts_with('{');
-        words[i] = inside_braces(words[i]);
+        strip(words[i]);
         if (!words[i].starts_with('-') || words[i] == "--")
             break;
         if (!braced)
@@ -84,16 +89,19 @@ inline void normalise(service_entry& entry) {
         if (!wants_value(words[i]) || i + 1 == words.size())
             continue;
         auto& value = words[++i];
-        value = inside_braces(value);
+        const bool braced_value = value.starts_with('{');
+        strip(value);
         if (words[i - 1] == "-")
             continue;
         if (const auto setting = split_name_value(value)) {
             entry.settings.emplace_back(setting->name, setting->value);
             value = entry.settings.back().first + "=" + entry.settings.back().second;
+        } else if (braced_value) {
+            entry.troubles.push_back(setting.error().detail);
         }
     }
     for (; i < words.size(); ++i)
-        words[i] = inside_braces(words[i]);
+        strip(words[i]);
 }
 
 inline bool is_count(std::string_view word) noexcept {
@@ -152,7 +160,7 @@ public:
                 wrapped_ = true;
                 continue;
             }
-            if (wrapped_ && (options || ends_options))
+            if (std::exchange(wrapped_, false))
                 line();
             put_folded(with_braces(word));
             options = options && !ends_options;
@@ -180,10 +188,25 @@ private:
     std::string& out_;
     std::size_t width_;
     bool fold_;
-    bool wrapped_ = false; // an -o has its own line: arguments begin another
+    bool wrapped_ = false; // an -o has its own line: what follows begins another
 };
 
 } // namespace detail
+
+std::string_view braced_text(std::string_view word) noexcept {
+    const auto end = detail::closing_brace(word);
+    if (end != std::string_view::npos)
+        return trim(word.substr(1, end - 1));
+    word.remove_prefix(1);
+    return word.substr(std::min(word.find_first_not_of(white_space), word.size()));
+}
+
+std::string brace_trouble(std::string_view word) {
+    const auto end = detail::closing_brace(word);
+    if (end == std::string_view::npos)
+        return "missing '}' in \"" + std::string(word) + '"';
+    return end + 1 < word.size() ? "syntax error after '}' in \"" + std::string(word) + '"' : std::string();
+}
 
 result<service_entry> read_service(std::string_view text) {
     service_entry out;
