@@ -39,6 +39,10 @@ using item_list = std::vector<item>;
 // (header_address_token_limit).
 [[nodiscard]] item_list parse_addresses(std::string_view value, std::size_t limit = 10240);
 
+// The single tokens only, without addresses and groups: every ":" is special, and so is what more_specials lists.
+[[nodiscard]] item_list scan_tokens(std::string_view value, std::size_t limit = 10240,
+                                    std::string_view more_specials = {});
+
 // The value put together again, as it goes behind "Name: ": one blank between words, and each "," between addresses
 // followed by "\n", the place where the line may be folded (message::append_folded).
 [[nodiscard]] std::string format_addresses(const item_list& items);

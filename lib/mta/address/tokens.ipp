@@ -22,12 +22,12 @@ constexpr bool is_special(char c) noexcept {
 }
 
 // Whether a word stands by itself or must be shown as a quoted string.
-bool is_atom(std::string_view text) noexcept {
+bool is_atom(std::string_view text, std::string_view more_specials) noexcept {
     if (text.empty())
         return false;
     for (const char c : text) {
         const auto byte = static_cast<unsigned char>(c);
-        if (byte <= 0x20 || byte == 0x7F || is_special(c))
+        if (byte <= 0x20 || byte == 0x7F || is_special(c) || more_specials.find(c) != std::string_view::npos)
             return false;
     }
     return true;
@@ -49,7 +49,8 @@ void append_word(std::string& out, const item& word) {
 
 class scanner {
 public:
-    explicit scanner(std::string_view value) noexcept : value_(value) {}
+    scanner(std::string_view value, std::string_view more_specials) noexcept
+        : value_(value), more_specials_(more_specials) {}
 
     bool next(item& into) {
         while (at_ < value_.size() && is_blank(value_[at_]))
@@ -69,19 +70,22 @@ public:
         default:
             break;
         }
-        if (is_special(value_[at_]) && value_[at_] != '\\') {
+        if (ends_word(value_[at_]) && value_[at_] != '\\') {
             into = {item_kind::special, std::string(1, value_[at_++])};
             return true;
         }
         auto text = word();
         if (text.empty()) // a lone backslash at the end
             return next(into);
-        const auto kind = is_atom(text) ? item_kind::atom : item_kind::quoted_string;
+        const auto kind = is_atom(text, more_specials_) ? item_kind::atom : item_kind::quoted_string;
         into = {kind, std::move(text)};
         return true;
     }
 
 private:
+    [[nodiscard]] bool ends_word(char c) const noexcept {
+        return is_special(c) || more_specials_.find(c) != std::string_view::npos;
+    }
     // A line end would end the header: it becomes a blank wherever text is kept.
     void keep(std::string& out, char c) { out += c == '\n' || c == '\r' ? ' ' : c; }
 
@@ -126,7 +130,7 @@ private:
     }
     std::string word() {
         std::string out;
-        while (at_ < value_.size() && !is_blank(value_[at_]) && (value_[at_] == '\\' || !is_special(value_[at_]))) {
+        while (at_ < value_.size() && !is_blank(value_[at_]) && (value_[at_] == '\\' || !ends_word(value_[at_]))) {
             if (value_[at_] == '\\' && ++at_ == value_.size())
                 break;
             keep(out, value_[at_++]);
@@ -135,6 +139,7 @@ private:
     }
 
     std::string_view value_;
+    std::string_view more_specials_;
     std::size_t at_ = 0;
 };
 
@@ -236,12 +241,16 @@ private:
 
 } // namespace
 
-item_list parse_addresses(std::string_view value, std::size_t limit) {
+item_list scan_tokens(std::string_view value, std::size_t limit, std::string_view more_specials) {
     item_list tokens;
-    scanner scan(value);
+    scanner scan(value, more_specials);
     for (item token; tokens.size() < limit && scan.next(token);)
         tokens.push_back(std::move(token));
-    return grouper(std::move(tokens)).run();
+    return tokens;
+}
+
+item_list parse_addresses(std::string_view value, std::size_t limit) {
+    return grouper(scan_tokens(value, limit)).run();
 }
 
 std::string format_addresses(const item_list& items) {
