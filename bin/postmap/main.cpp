@@ -3,9 +3,7 @@
 #include <exception>
 
 #include <mta/config/command_log.hpp>
-#include <mta/core/text.hpp>
 #include <mta/table/table_command.hpp>
-#include <mta/table/text_source.hpp>
 
 namespace {
 
@@ -22,17 +20,6 @@ constexpr std::string_view help = R"(usage: postmap [options] [TYPE:]FILE ...
   -c DIRECTORY             use the main.cf there
 )";
 
-class postmap_parser final : public mta::table::entry_parser {
-public:
-    mta::result<mta::table::source_entry> parse(std::string_view line) override {
-        const auto entry = mta::table::read_entry(line, false);
-        if (!entry)
-            return tl::make_unexpected(entry.error());
-        return mta::table::source_entry{entry->key, entry->value,
-                                        entry->key.ends_with(':') ? mta::table::looks_like_alias : ""};
-    }
-};
-
 } // namespace
 
 int main(int argc, char** argv) {
@@ -43,8 +30,8 @@ int main(int argc, char** argv) {
         style.usage = "usage: postmap [-bfFhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file...";
         style.help = help;
         style.separator = "\t";
-        postmap_parser parser;
-        style.parser = &parser;
+        const auto parser = mta::table::postmap_parser();
+        style.parser = parser.get();
         return mta::table::run_table_command({argv + 1, static_cast<std::size_t>(argc - 1)}, style, log);
     } catch (const std::exception& trouble) {
         log.fatal(trouble.what());

@@ -94,7 +94,8 @@ class Tables:
         with open(os.path.join(self.config, "dynamicmaps.cf"), "w") as file:
             for kind in MODULES:
                 if os.path.exists(f"{root}/usr/lib/postfix/postfix-{kind}.so"):
-                    file.write(f"{kind}\tpostfix-{kind}.so\tdict_{kind}_open\n")
+                    maker = f"\tmkmap_{kind}_open" if kind in ("cdb", "lmdb") else ""
+                    file.write(f"{kind}\tpostfix-{kind}.so\tdict_{kind}_open{maker}\n")
         open(os.path.join(self.config, "postfix-files"), "w").close()
         open(os.path.join(self.config, "master.cf"), "w").close()
         with open(os.path.join(self.config, "main.cf"), "w") as file:
@@ -121,13 +122,16 @@ class Tables:
         grown_old(path)
         return path
 
-    def postmap(self, side, words, data=b""):
-        """side 0 is the reference's, 1 is ours."""
+    def run(self, side, which, words, data=b"", directory=None):
+        """A command of one side; side 0 is the reference's, 1 is ours."""
         environment = {"MAIL_CONFIG": self.config, "PATH": "/usr/bin:/bin", "MTAD_NO_FATAL_DELAY": "1"}
         if side == 0:
             environment["LD_LIBRARY_PATH"] = library_path()
-        program = tool("postmap") if side == 0 else command("postmap")
-        return subprocess.run([program, *words], input=data, capture_output=True, env=environment, timeout=120)
+        program = tool(which) if side == 0 else command(which)
+        return subprocess.run([program, *words], input=data, capture_output=True, env=environment, timeout=120, cwd=directory)
+
+    def postmap(self, side, words, data=b""):
+        return self.run(side, "postmap", words, data)
 
     def compare(self, label, table, keys, one_by_one=False):
         """The same keys to both sides, while the caller goes on; report() waits. A run is a comparison of all its keys."""

@@ -22,6 +22,15 @@ TEST_CASE("a line ends at its first NUL, and nothing begins with white space", "
     CHECK_FALSE(lines.next());
 }
 
+TEST_CASE("only UTF-8 lines are UTF-8 lines", "[table][text_source]") {
+    const auto [text, is] = GENERATE(
+        std::pair("plain text of more than one word", true), std::pair("plain text, then \xc3\xa9", true),
+        std::pair("plain text, then \xc3", false), std::pair("\xff plain text", false), std::pair("short \xff", false));
+    CAPTURE(text);
+    mta::table::line_reader lines(text, "t");
+    CHECK(mta::table::is_utf8_line(*lines.next()) == is);
+}
+
 TEST_CASE("a key ends at the first blank that no quotes protect", "[table][text_source]") {
     struct row {
         const char* text;
@@ -32,7 +41,7 @@ TEST_CASE("a key ends at the first blank that no quotes protect", "[table][text_
         GENERATE(row{"k v", "k", "v"}, row{"k\t v w \r", "k", "v w"}, row{"\"a b\" v", "\"a b\"", "v"},
                  row{"\"a\\\" b\" v", "\"a\\\" b\"", "v"}, row{"a\\ b c", "a\\ b", "c"});
     CAPTURE(text);
-    const auto entry = mta::table::read_entry(text, true);
+    const auto entry = mta::table::read_entry(text);
     REQUIRE(entry);
     CHECK(entry->key == key);
     CHECK(entry->value == value);
@@ -45,8 +54,7 @@ TEST_CASE("a line that is no entry says why", "[table][text_source]") {
     };
     const auto [text, why] = GENERATE(row{"k", "expected format: key whitespace value"},
                                       row{"k   ", "expected format: key whitespace value"},
-                                      row{"\"k v", "unbalanced '\"' in '\"k v' -- ignoring this line"},
-                                      row{"k \xff", "non-UTF-8 input \"k \xff\" -- ignoring this line"});
+                                      row{"\"k v", "unbalanced '\"' in '\"k v' -- ignoring this line"});
     CAPTURE(text);
-    CHECK(mta::table::read_entry(text, true).error().text() == why);
+    CHECK(mta::table::read_entry(text).error().text() == why);
 }

@@ -118,10 +118,10 @@ private:
         return {};
     }
     result<void> end_condition(std::string_view rest) {
-        if (open_.empty())
-            return fail(errc::malformed, "ENDIF without IF: skipping this rule");
         if (!rest.empty())
             return fail(errc::malformed, "garbage after ENDIF: skipping this rule");
+        if (open_.empty())
+            return fail(errc::malformed, "ENDIF without IF: skipping this rule");
         open_.pop_back();
         return {};
     }

@@ -1,5 +1,7 @@
 #include <mta/core/text.hpp>
 #include <mta/table/braces.hpp>
+#include <mta/table/file_values.hpp>
+#include <mta/table/key_folding.hpp>
 #include <mta/table/map_table.hpp>
 #include <mta/table/types.hpp>
 
@@ -30,8 +32,13 @@ result<table_ptr> open_inline(const std::string& name, const open_options& optio
         if (equals == std::string_view::npos)
             return bad_inline("missing '=' after attribute name", name);
         const auto key = trim(word->substr(0, equals));
-        entries.insert_or_assign(options.fold_case ? lower(key) : std::string(key),
-                                 map_table::value{std::string(trim(word->substr(equals + 1))), 0});
+        const auto text = trim(word->substr(equals + 1));
+        auto value = options.file_values ? encoded_files(text) : std::string(text);
+        if (!value)
+            return fail(errc::malformed, value.error().text() + ": \"inline:" + name +
+                                             "\"; need \"inline:{name=filename...}\"");
+        entries.insert_or_assign(options.fold_case ? folded_key(key, options.utf8) : std::string(key),
+                                 map_table::value{std::move(*value), 0});
     }
     return std::make_unique<map_table>("inline:" + name, std::move(entries), file_mark());
 }

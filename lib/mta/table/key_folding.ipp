@@ -25,10 +25,6 @@ char32_t code_point(std::string_view bytes) noexcept {
     return out;
 }
 
-bool is_ascii(std::string_view text) noexcept {
-    return std::ranges::none_of(text, [](char c) { return (c & '\x80') != 0; });
-}
-
 } // namespace
 
 void fold_unicode(std::string_view text, std::string& out) {

@@ -25,8 +25,13 @@ public:
         case message::line_kind::body:
             break;
         }
+        const bool cut = std::exchange(header_cut_, false);
         if (auto done = end_header(); !done)
             return done;
+        // A body that follows without an empty line gets one, as it would in the mail.
+        if (cut && which_.body && !line.empty())
+            if (auto done = take_({}); !done)
+                return done;
         return which_.body ? take_(line) : result<void>();
     }
     // The header that is at its end, if there is one.
@@ -52,6 +57,7 @@ private:
             if (const auto split = message::split_header(header_))
                 mime_.primary_header(split->name, split->value);
         primary_ = false;
+        header_cut_ = true;
         mime_.primary_end();
         return message::line_kind::body;
     }
@@ -62,6 +68,7 @@ private:
     std::string header_;
     bool in_header_ = false;
     bool primary_ = true;
+    bool header_cut_ = false; // the message's header has just ended
 };
 
 } // namespace

@@ -6,6 +6,7 @@
 #include <mta/core/text.hpp>
 #include <mta/core/users.hpp>
 #include <mta/table/braces.hpp>
+#include <mta/table/file_values.hpp>
 #include <mta/table/function_table.hpp>
 #include <mta/table/map_table.hpp>
 #include <mta/table/notices.hpp>
@@ -20,6 +21,15 @@ std::string format_passwd(const user& u) {
     return u.name + ":x:" + std::to_string(u.uid) + ":" + std::to_string(u.gid) + ":" + u.gecos + ":" + u.home + ":" +
            u.shell;
 }
+
+class failing_table final : public lookup_table {
+public:
+    explicit failing_table(std::string name) : lookup_table(std::move(name), {}) {}
+    answer lookup(std::string_view) override { return fail(errc::temporary, "Application error"); }
+    result<void> walk(const std::function<bool(std::string_view, std::string_view)>&) override {
+        return fail(errc::temporary, "table " + name() + ": sequence error: Application error");
+    }
+};
 
 answer passwd_by_name(std::string_view key) {
     auto found = find_user(std::string(key));
@@ -39,7 +49,7 @@ answer group_by_name(std::string_view key) {
 
 } // namespace
 
-result<table_ptr> open_static(const std::string& name, const open_options&) {
+result<table_ptr> open_static(const std::string& name, const open_options& options) {
     table::traits traits;
     traits.patterns = true; // every key has the same answer: partial keys add nothing
     std::string value = name;
@@ -49,14 +59,18 @@ result<table_ptr> open_static(const std::string& name, const open_options&) {
             return fail(errc::malformed, "bad static:name syntax: " + inside.error().text());
         value = *inside;
     }
+    if (options.file_values) {
+        auto content = encoded_files(value);
+        if (!content)
+            return tl::make_unexpected(content.error());
+        value = std::move(*content);
+    }
     return std::make_unique<function_table>("static:" + name, traits,
                                             [value](std::string_view) { return answer(value); });
 }
 
 result<table_ptr> open_fail(const std::string& name, const open_options&) {
-    return std::make_unique<function_table>("fail:" + name, table::traits{}, [](std::string_view) -> answer {
-        return fail(errc::temporary, "Application error");
-    });
+    return std::make_unique<failing_table>("fail:" + name);
 }
 
 result<table_ptr> open_internal(const std::string& name, const open_options&) {
@@ -73,9 +87,7 @@ result<table_ptr> open_nis(const std::string& name, const open_options&) {
 }
 
 result<table_ptr> open_environ(const std::string& name, const open_options&) {
-    table::traits traits;
-    traits.folds = false;
-    return std::make_unique<function_table>("environ:" + name, traits, [](std::string_view key) -> answer {
+    return std::make_unique<function_table>("environ:" + name, table::traits{}, [](std::string_view key) -> answer {
         const char* value = std::getenv(std::string(key).c_str());
         if (value == nullptr)
             return std::nullopt;

@@ -8,6 +8,7 @@
 #include <ctime>
 
 #include <mta/core/file.hpp>
+#include <mta/core/text.hpp>
 #include <mta/table/command_task.hpp>
 #include <mta/table/entry_list.hpp>
 #include <mta/table/file_values.hpp>
@@ -117,8 +118,10 @@ private:
         warnings_.emplace_back(line, title_ + ", line " + std::to_string(line) + ": " + std::string(what));
     }
     void add(const logical_line& line) {
-        if (utf8_ && !is_utf8_line(line.text))
+        if (utf8_ && !is_utf8_line(line))
             return complain(line.line, "non-UTF-8 input \"" + std::string(line.text) + "\"" + ignored_line);
+        if (line.text.empty() && task_.style.alias_records)
+            return; // begins with a NUL: nothing to name
         const auto entry = task_.style.parser->parse(line.text);
         if (!entry)
             return complain(line.line, entry.error().text());
@@ -252,7 +255,7 @@ result<int> remove_keys(command_task& task, std::span<const char* const> files) 
             return tl::make_unexpected(writer.error());
         key_folder folder;
         for (const auto& key : keys) {
-            if (task.utf8() && !is_utf8_line(key)) {
+            if (task.utf8() && !is_utf8(key)) {
                 task.log.warning(shown_table(spec.type, spec.name) + ": non-UTF-8 key \"" + key +
                                  "\": malformed UTF-8 or invalid codepoint");
                 status = 0; // as the reference has it: such a key is gone from every table

@@ -8,23 +8,9 @@
 #include <string_view>
 
 #include <mta/config/command_log.hpp>
-#include <mta/core/result.hpp>
+#include <mta/table/entry_parser.hpp>
 
 namespace mta::table {
-
-struct source_entry {
-    std::string_view key;
-    std::string_view value;
-    std::string_view remark; // a warning; the entry counts all the same
-};
-
-class entry_parser {
-public:
-    virtual ~entry_parser() = default;
-    // One logical line of source. What is answered stays until the next call. The error is a warning's text
-    // ("expected format: key whitespace value").
-    [[nodiscard]] virtual result<source_entry> parse(std::string_view line) = 0;
-};
 
 struct command_style {
     std::string_view letters;   // getopt specification

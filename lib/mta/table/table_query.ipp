@@ -11,6 +11,7 @@
 #include <mta/table/key_folding.hpp>
 #include <mta/table/line_input.hpp>
 #include <mta/table/message_keys.hpp>
+#include <mta/table/text_source.hpp>
 
 namespace mta::table {
 namespace {
@@ -76,7 +77,8 @@ private:
         return {};
     }
     result<std::optional<std::string>> ask(lookup_table& table, std::string_view key) {
-        const bool as_is = !folds_ || table.traits().exact_keys();
+        // A key that is no text is refused under the name that it came with.
+        const bool as_is = !folds_ || table.traits().exact_keys() || (utf8_ && !is_ascii(key) && !is_utf8(key));
         auto found = table.lookup(as_is ? key : folder_(key, utf8_));
         if (!found) {
             const std::string what = "table " + table.name() + ": query error";

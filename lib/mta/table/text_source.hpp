@@ -13,8 +13,9 @@
 namespace mta::table {
 
 struct logical_line {
-    std::string_view text; // up to its first NUL
-    int line = 0;          // physical number of its first line, from 1
+    std::string_view text;  // up to its first NUL
+    std::string_view whole; // what is behind the NUL too
+    int line = 0;           // physical number of its first line, from 1
 };
 
 class line_reader {
@@ -50,9 +51,10 @@ inline constexpr const char* looks_like_alias =
 
 // Splits "key value" at the first blank that no quotes protect; the value is trimmed. The error is the text of a
 // warning.
-[[nodiscard]] result<key_value> read_entry(std::string_view text, bool utf8);
+[[nodiscard]] result<key_value> read_entry(std::string_view text);
 
-// is_utf8, quick where all is ASCII.
-[[nodiscard]] bool is_utf8_line(std::string_view text) noexcept;
+[[nodiscard]] bool is_ascii(std::string_view text) noexcept;
+// Whether the line is UTF-8. Behind a NUL anything may stand when all before it is ASCII, as the reference has it.
+[[nodiscard]] bool is_utf8_line(const logical_line& line) noexcept;
 
 } // namespace mta::table

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -32,18 +33,19 @@ std::optional<logical_line> line_reader::next() {
         const auto line = take();
         if (line.empty() || line.front() == '#' || (is_blank(line.front()) && is_skipped(line)))
             continue;
-        if (is_blank(line.front())) {
-            warning(title_ + ": logical line must not start with whitespace: \"" + std::string(line.substr(0, 30)) +
-                    (line.size() > 30 ? "...\"" : "\""));
-            continue;
-        }
         const int first = number_;
+        std::string_view whole = line;
         // Only these can stand before or in a continuation.
-        if (rest_.empty() || !(is_blank(rest_.front()) || rest_.front() == '#'))
-            return logical_line{before_nul(line), first};
-        joined_.assign(line);
-        join_more();
-        return logical_line{before_nul(joined_), first};
+        if (!rest_.empty() && (is_blank(rest_.front()) || rest_.front() == '#')) {
+            joined_.assign(line);
+            join_more();
+            whole = joined_;
+        }
+        const auto text = before_nul(whole);
+        if (!is_blank(line.front()))
+            return logical_line{text, whole, first};
+        warning(title_ + ": logical line must not start with whitespace: \"" + std::string(text.substr(0, 30)) +
+                (whole.size() > 30 ? "...\"" : "\""));
     }
     return std::nullopt;
 }
@@ -54,19 +56,19 @@ void line_reader::join_more() {
             joined_ += line;
 }
 
-bool is_utf8_line(std::string_view text) noexcept {
+bool is_ascii(std::string_view text) noexcept {
     std::size_t at = 0;
     for (std::uint64_t word = 0; at + sizeof word <= text.size(); at += sizeof word) {
         std::memcpy(&word, text.data() + at, sizeof word);
         if ((word & 0x8080808080808080U) != 0)
-            break;
+            return false;
     }
-    return is_utf8(text.substr(at));
+    return std::ranges::none_of(text.substr(at), [](char c) { return (c & '\x80') != 0; });
 }
 
-result<key_value> read_entry(std::string_view text, bool utf8) {
-    if (utf8 && !is_utf8_line(text))
-        return fail(errc::malformed, "non-UTF-8 input \"" + std::string(text) + "\"" + ignored_line);
+bool is_utf8_line(const logical_line& line) noexcept { return (!line.text.empty() && is_ascii(line.text)) || is_utf8(line.whole); }
+
+result<key_value> read_entry(std::string_view text) {
     std::size_t end = 0;
     bool quoted = false;
     for (; end < text.size(); ++end) {

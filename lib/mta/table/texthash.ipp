@@ -1,5 +1,6 @@
 #include <mta/core/file.hpp>
-#include <mta/core/text.hpp>
+#include <mta/table/file_values.hpp>
+#include <mta/table/key_folding.hpp>
 #include <mta/table/map_table.hpp>
 #include <mta/table/notices.hpp>
 #include <mta/table/text_source.hpp>
@@ -19,16 +20,27 @@ result<table_ptr> open_texthash(const std::string& name, const open_options& opt
     line_reader lines(*text, name);
     while (const auto line = lines.next()) {
         const std::string where = name + ", line " + std::to_string(line->line) + ": ";
-        const auto entry = read_entry(line->text, options.utf8);
+        if (options.utf8 && !is_utf8_line(*line)) {
+            warning(where + "non-UTF-8 input \"" + std::string(line->text) + "\"" + ignored_line);
+            continue;
+        }
+        const auto entry = read_entry(line->text);
         if (!entry) {
-            warning(where + entry.error().text() + ignored_line);
+            const auto why = entry.error().text();
+            warning(where + why + (why.ends_with(ignored_line) ? "" : ignored_line));
+            continue;
+        }
+        auto value = options.file_values ? encoded_files(entry->value) : std::string(entry->value);
+        if (!value) {
+            warning(where + value.error().text() + ": skipping this entry");
             continue;
         }
         if (entry->key.ends_with(':'))
             warning(where + looks_like_alias);
-        auto key = options.fold_case ? lower(entry->key) : std::string(entry->key);
-        if (const auto [it, added] = entries.try_emplace(std::move(key), map_table::value{std::string(entry->value), line->line});
-            !added)
+        auto key = options.fold_case ? folded_key(entry->key, options.utf8) : std::string(entry->key);
+        const auto [it, added] =
+            entries.try_emplace(std::move(key), map_table::value{std::move(*value), line->line});
+        if (!added)
             warning(where + "duplicate entry: \"" + it->first + "\"");
     }
     return std::make_unique<map_table>("texthash:" + name, std::move(entries), file_mark(name, status));
