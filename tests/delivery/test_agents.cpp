@@ -178,6 +178,37 @@ TEST_CASE("aliases expand, nest and are delivered once an address", "[delivery][
     CHECK(done.events.back().forwarded);
 }
 
+TEST_CASE("what is deferred as a whole is forwarded to nobody yet", "[delivery][local][aliases]") {
+    fixture f;
+    f.aliases = {{"team", "joe, boss@far.example"}};
+    f.port.failing = {"/nonexistent/mail/joe"};
+    CHECK(f.deliver("team@example.com").status.outcome == outcome::deferred);
+    CHECK(f.forwarded.empty());
+    f.port.failing.clear();
+    CHECK(f.deliver("team@example.com").status.delivered());
+    CHECK(f.forwarded.size() == 1);
+}
+
+TEST_CASE("lists within lists end somewhere", "[delivery][local][include]") {
+    fixture f;
+    for (int i = 0; i < 20000; ++i)
+        f.port.files["/home/joe/i" + std::to_string(i)] = ":include:/home/joe/i" + std::to_string(i + 1) + "\n";
+    f.port.files["/home/joe/.forward"] = ":include:/home/joe/i0\n";
+    const auto done = f.deliver("joe@example.com");
+    CHECK(summary(done) == "joe@example.com 5.4.6 alias database loop for joe");
+    f.port.files["/home/joe/i50"] = "jane\n";
+    CHECK(f.deliver("joe@example.com").status.delivered());
+}
+
+TEST_CASE("luser_relay may be an alias, and has one turn", "[delivery][local]") {
+    fixture f;
+    f.settings.luser_relay = "catch";
+    f.aliases = {{"catch", "joe"}};
+    CHECK(summary(f.deliver("nosuch@example.com")) == "joe@example.com 2.0.0 delivered to mailbox");
+    f.aliases = {{"catch", "nobody1"}};
+    CHECK(f.deliver("nosuch@example.com").status.outcome == outcome::bounced);
+}
+
 TEST_CASE("a target that is nobody's address bounces here", "[delivery][local][aliases]") {
     fixture f;
     f.aliases = {{"bad", "joe, x@a..b"}};

@@ -98,6 +98,17 @@ TEST_CASE("a dead destination hands back what waits and refuses more until its t
     CHECK(f.drain() == std::vector<std::string>{"a"});
 }
 
+TEST_CASE("with a failed cohort limit of 0 no destination is ever dead", "[delivery][scheduler]") {
+    fixture f;
+    f.limits.initial_concurrency = 1;
+    f.limits.failed_cohorts = 0;
+    f.add("a");
+    CHECK(f.drain() == std::vector<std::string>{"a"});
+    CHECK(f.under_test.finished(f.started[0], scheduler::feedback::failed, "refused", start).empty());
+    CHECK(f.add("a", start + seconds(1)));
+    CHECK(f.drain() == std::vector<std::string>{"a"});
+}
+
 TEST_CASE("a flush forgives dead destinations", "[delivery][scheduler]") {
     fixture f;
     f.limits.initial_concurrency = 1;

@@ -69,7 +69,7 @@ TEST_CASE("a value that cannot be understood is named", "[queue][selection]") {
         const char* name;
         const char* value;
     };
-    const auto r = GENERATE(row{"older", ""}, row{"older", "x"}, row{"newer", "-1"}, row{"older", "1y"},
+    const auto r = GENERATE(row{"reason", ""}, row{"sender", ""}, row{"recipient", ""}, row{"older", ""}, row{"older", "x"}, row{"newer", "-1"}, row{"older", "1y"},
                             row{"older", "999999999999999999w"}, row{"size", ""}, row{"size", "5"},
                             row{"size", "+"}, row{"size", "+1x"}, row{"size", "+-1"});
     CAPTURE(r.name, r.value);

@@ -136,12 +136,34 @@ def more_reloads_than_workers_may_linger(checks):
             session.close()
 
 
+def a_send_worker_that_sleeps(checks):
+    """It wakes when the queue has another owner, with a request of the old one unread."""
+    def slow(_):
+        time.sleep(2)
+        return "250 2.0.0 Ok"
+    for pause in (0.7, 1.4):
+        with Sink(replies={".": slow}) as sink, Mtad({"transport_maps": f"inline:{{far.test=smtp:[127.0.0.1]:{sink.port}}}"}) as server:
+            asleep = [pid for pid in server.workers() if "--worker=send" in open(f"/proc/{pid}/cmdline").read()]
+            for pid in asleep:
+                os.kill(pid, signal.SIGSTOP)
+            send(server, "u@far.test")
+            wait_until(lambda: server.queue_files("active"), 5)
+            server.reload()
+            time.sleep(pause)
+            for pid in asleep:
+                os.kill(pid, signal.SIGCONT)
+            checks.ok(server.wait_empty(20), f"a send worker asleep for {pause} s: the message is delivered", server.log()[-800:])
+            time.sleep(2.5)
+            checks.equal(len(sink.messages), 1, "once")
+
+
 def main(checks):
     reload_with_a_hanging_delivery(checks)
     jobs_that_wait_in_the_send_worker(checks)
     jobs_that_wait_in_the_deliver_worker(checks)
     listings_that_nobody_reads(checks)
     more_reloads_than_workers_may_linger(checks)
+    a_send_worker_that_sleeps(checks)
 
 
 run(main)
