@@ -4,6 +4,7 @@
 #include <mta/config/file_edit.hpp>
 #include <mta/config/main_cf.hpp>
 #include <mta/config/values.hpp>
+#include <mta/core/file.hpp>
 #include <mta/core/text.hpp>
 
 #include "postconf.hpp"
@@ -61,13 +62,7 @@ void warn_about_repeated(std::string_view text, const std::string& path, const s
             log.warning(path + ": multiple entries for \"" + change.name + '"');
 }
 
-} // namespace
-
-int edit_parameters(const options& opt, config::command_log& log) {
-    if (opt.words.empty())
-        log.fatal(opt.has('e') ? "-e requires name=value argument" : "missing service argument");
-    const auto edits = parse_edits(opt, log);
-    const auto path = opt.directory + "/main.cf";
+void edit_file(const std::string& path, const std::vector<config::edit>& edits, config::command_log& log) {
     auto file = config::file_edit::begin(path);
     if (!file)
         log.fatal(file.error());
@@ -77,6 +72,55 @@ int edit_parameters(const options& opt, config::command_log& log) {
     warn_about_repeated(file->text(), path, edits, log);
     if (const auto done = file->commit(*changed); !done)
         log.fatal(done.error());
+}
+
+// The pieces of main.cf; none when main.cf cannot be read, which the edit then says.
+std::vector<std::string> files_of(const options& opt, config::command_log& log) {
+    const auto cfg = configuration::load(opt.directory);
+    if (!cfg || (*cfg)[param::mtad_main_cf_directory].empty())
+        return {};
+    auto paths = config::piece_files(*cfg, (*cfg)[param::mtad_main_cf_directory]);
+    if (!paths)
+        log.fatal(paths.error());
+    return std::move(*paths);
+}
+
+// The pieces that set the name, in their order.
+std::vector<std::string> homes_of(const config::edit& change, const std::vector<std::string>& pieces,
+                                  config::command_log& log) {
+    std::vector<std::string> out;
+    for (const auto& path : pieces) {
+        const auto text = read_file(path);
+        if (!text)
+            log.fatal(text.error());
+        const auto file = config::parse_main(*text, path);
+        if (file && std::any_of(file->settings.begin(), file->settings.end(),
+                                [&](const auto& entry) { return entry.name == change.name; }))
+            out.push_back(path);
+    }
+    return out;
+}
+
+} // namespace
+
+int edit_parameters(const options& opt, config::command_log& log) {
+    if (opt.words.empty())
+        log.fatal(opt.has('e') ? "-e requires name=value argument" : "missing service argument");
+    const auto edits = parse_edits(opt, log);
+    const auto main = opt.directory + "/main.cf";
+    const auto pieces = files_of(opt, log);
+    std::vector<config::edit> rest;
+    for (const auto& change : edits) {
+        auto homes = homes_of(change, pieces, log);
+        if (change.action == config::edit_action::set && !homes.empty())
+            homes.erase(homes.begin(), homes.end() - 1); // where it is set last
+        for (const auto& path : homes)
+            edit_file(path, {change}, log);
+        if (homes.empty() || change.action != config::edit_action::set)
+            rest.push_back(change);
+    }
+    if (!rest.empty())
+        edit_file(main, rest, log);
     return 0;
 }
 

@@ -2,6 +2,7 @@
 #include <optional>
 
 #include <mta/config/file_edit.hpp>
+#include <mta/config/master.hpp>
 #include <mta/config/values.hpp>
 #include <mta/core/text.hpp>
 
@@ -26,7 +27,8 @@ public:
             changes_.push_back(parse(word));
     }
 
-    std::string edit(std::string_view text, const std::vector<config::service_entry>& services) {
+    // Lines that no entry took come behind the last line of the file that is edited last.
+    std::string edit(std::string_view text, const std::vector<config::service_entry>& services, bool append) {
         std::string out;
         std::size_t copied = 0;
         for (const auto& entry : services) {
@@ -44,7 +46,7 @@ public:
         if (!out.empty() && out.back() != '\n')
             out += '\n';
         for (const auto& one : changes_)
-            if (one.entry && !one.found)
+            if (append && one.entry && !one.found)
                 out += format(*one.entry);
         return out;
     }
@@ -195,16 +197,22 @@ int edit_services(const options& opt, config::command_log& log) {
     if (opt.words.empty())
         log.fatal(opt.has('e') ? "-e requires name=value argument" : "missing service argument");
     service_editor editor(opt, log);
-    const auto path = opt.directory + "/master.cf";
-    auto file = config::file_edit::begin(path);
-    if (!file)
-        log.fatal(file.error());
-    const auto services = config::read_services(file->text(), path);
-    if (!services)
-        log.fatal(services.error());
-    const auto changed = editor.edit(file->text(), *services);
-    if (const auto done = file->commit(changed); !done)
-        log.fatal(done.error());
+    const auto cfg = configuration::load(opt.directory);
+    auto paths = config::master_files(cfg ? *cfg : configuration::defaults(opt.directory));
+    if (!paths)
+        log.fatal(paths.error());
+    std::reverse(paths->begin(), paths->end()); // master.cf itself takes what is new
+    for (const auto& path : *paths) {
+        auto file = config::file_edit::begin(path);
+        if (!file)
+            log.fatal(file.error());
+        const auto services = config::read_services(file->text(), path);
+        if (!services)
+            log.fatal(services.error());
+        const auto changed = editor.edit(file->text(), *services, path == paths->back());
+        if (const auto done = file->commit(changed); !done)
+            log.fatal(done.error());
+    }
     editor.warn_about_unmatched();
     return 0;
 }

@@ -4,6 +4,7 @@
 #include <mta/config/locate.hpp>
 #include <mta/config/long_options.hpp>
 
+#include "explain.hpp"
 #include "postconf.hpp"
 
 namespace {
@@ -28,7 +29,9 @@ constexpr std::string_view help = R"(usage: postconf [options] [NAME ...]
   postconf -T compile-version | run-version | public-key-algorithms
   postconf -b [FILE]          texts of notices, with values;  -t [FILE]  as templates
   -c DIRECTORY                use the main.cf and master.cf there
-  -j                          a JSON object a line
+  postconf --explain NAME ... what a parameter is, where it is set, what it comes to and through which others
+  --origin                    file and line before each value
+  --json, -j                  a JSON object a line
   -q                          no warnings about parameters
 )";
 
@@ -46,6 +49,8 @@ int postconf_main(int argc, char** argv) {
     if (!where)
         log.fatal(where.error());
     opt.directory = where->directory;
+    if (opt.explain)
+        return explain(opt, log);
     if (opt.has('b') || opt.has('t'))
         return show_templates(opt, log);
     const bool services = opt.has('M') || opt.has('F') || opt.has('P');

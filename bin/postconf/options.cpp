@@ -51,7 +51,16 @@ options read_options(std::span<const char* const> args, config::command_log& log
         case '?':
             log.fatal(usage);
         case '-':
-            opt.long_words.push_back(option->value);
+            if (option->value == "json")
+                opt.json = true;
+            else if (option->value == "origin")
+                opt.origin = true;
+            else if (option->value == "explain")
+                opt.explain = true;
+            else if (option->value == "check")
+                opt.check = true;
+            else
+                opt.long_words.push_back(option->value);
             break;
         case 'c':
             opt.directory_option = option->value;
@@ -98,6 +107,11 @@ options read_options(std::span<const char* const> args, config::command_log& log
 }
 
 void check_combination(options& opt, config::command_log& log) {
+    if ((opt.explain || opt.check) && !given(opt, "aAbdefFhHlmMnptPtTxX#").empty())
+        log.fatal(std::string(opt.check ? "--check" : "--explain") + " stands alone, without" +
+                  given(opt, "aAbdefFhHlmMnpPtTxX#"));
+    if (opt.explain || opt.check)
+        return;
     const bool main_mode = given(opt, "aAbFlmMPtT").empty();
     const bool edits_given = !opt.words.empty() && opt.words.front().find('=') != std::string::npos;
     if (edits_given && given(opt, "aAblmtT").empty())

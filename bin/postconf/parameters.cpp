@@ -1,9 +1,12 @@
 #include <algorithm>
+#include <iterator>
 
 #include <mta/config/build_defaults.hpp>
+#include <mta/config/master.hpp>
 #include <mta/core/file.hpp>
 #include <mta/core/text.hpp>
 
+#include "explain.hpp"
 #include "names.hpp"
 #include "postconf.hpp"
 #include "print.hpp"
@@ -40,10 +43,8 @@ public:
         const auto value = shown_.unexpanded(name).value_or("");
         const auto row = config::find_parameter(name);
         const bool raw = row && config::parameters()[*row].type == config::kind::raw;
-        if (opt_.has('x') && !raw)
-            print_value(stdout, opt_, name, expanded(cfg_, value, log_));
-        else
-            print_value(stdout, opt_, name, value);
+        const auto origin = opt_.origin ? origin_of(shown_, name) : std::string();
+        print_value(stdout, opt_, name, opt_.has('x') && !raw ? expanded(cfg_, value, log_) : std::string(value), origin);
     }
 
 private:
@@ -53,12 +54,18 @@ private:
     configuration shown_;
 };
 
+void warn_about_unknown(const std::string& name, const name_survey& seen, config::command_log& log) {
+    log.warning(name + ": unknown parameter");
+    if (const auto near = nearest_name(name, seen); !near.empty())
+        log.warning(name + ": did you mean " + near + "?");
+}
+
 void print_named(const options& opt, const name_survey& seen, lister& out, config::command_log& log) {
     for (const auto& name : opt.words) {
         if (name_survey::is_builtin(name) || seen.is_service(name) || (!opt.has('d') && seen.is_user(name)))
             out.print(name);
         else if (!opt.quiet)
-            log.warning(name + ": unknown parameter");
+            warn_about_unknown(name, seen, log);
     }
 }
 
@@ -80,20 +87,26 @@ void print_all(const options& opt, const name_survey& seen, lister& out) {
 
 } // namespace
 
-std::vector<config::service_entry> load_services(const std::string& directory, missing_file missing,
+std::vector<config::service_entry> load_services(const configuration& cfg, missing_file missing,
                                                  config::command_log& log) {
-    const auto path = directory + "/master.cf";
-    const auto text = read_file(path);
-    if (!text) {
-        if (missing == missing_file::fatal)
+    std::vector<config::service_entry> out;
+    const auto paths = config::master_files(cfg);
+    if (!paths)
+        log.fatal(paths.error());
+    for (const auto& path : *paths) {
+        const auto text = read_file(path);
+        if (!text && missing == missing_file::fatal)
             log.fatal(text.error());
-        log.warning(text.error().text());
-        return {};
+        if (!text) {
+            log.warning(text.error().text());
+            continue;
+        }
+        auto services = config::read_services(*text, path);
+        if (!services)
+            log.fatal(services.error());
+        std::move(services->begin(), services->end(), std::back_inserter(out));
     }
-    auto services = config::read_services(*text, path);
-    if (!services)
-        log.fatal(services.error());
-    return std::move(*services);
+    return out;
 }
 
 void print_warnings(const std::vector<std::string>& lines, config::command_log& log) {
@@ -106,7 +119,7 @@ int list_parameters(const options& opt, config::command_log& log) {
                                   : configuration::load(opt.directory, opt.settings);
     if (!cfg)
         log.fatal(cfg.error());
-    const auto services = load_services(opt.directory, missing_file::warning, log);
+    const auto services = load_services(*cfg, missing_file::warning, log);
     const name_survey seen(*cfg, services);
     if (!opt.has('d') && !opt.quiet) {
         print_warnings(cfg->warnings(), log);

@@ -30,8 +30,8 @@ namespace mta::postconf {
 [[nodiscard]] int show_templates(const options& opt, config::command_log& log);
 
 enum class missing_file { fatal, warning };
-// The lines of master.cf. Lines that cannot be read end the process.
-[[nodiscard]] std::vector<config::service_entry> load_services(const std::string& directory, missing_file missing,
+// The lines of master.cf and its pieces. Lines that cannot be read end the process.
+[[nodiscard]] std::vector<config::service_entry> load_services(const configuration& cfg, missing_file missing,
                                                                config::command_log& log);
 
 void print_warnings(const std::vector<std::string>& lines, config::command_log& log);

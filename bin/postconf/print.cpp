@@ -8,10 +8,19 @@ namespace {
 
 constexpr std::size_t line_limit = 80;
 
-void print_json(std::FILE* out, std::string_view name, std::string_view value) {
+void print_json(std::FILE* out, std::string_view name, std::string_view value, std::string_view origin = {}) {
     std::string line = "{";
-    append_json_name(line, printable(name));
-    append_json_string(line, printable(value));
+    const auto put = [&](std::string_view key, std::string_view text) {
+        append_json_name(line, printable(key));
+        append_json_string(line, printable(text));
+    };
+    if (origin.empty()) {
+        put(name, value);
+    } else {
+        put("name", name);
+        put("value", value);
+        put("origin", origin);
+    }
     print_line(out, line + '}');
 }
 
@@ -22,12 +31,15 @@ void print_line(std::FILE* out, std::string_view text) {
     std::fputc('\n', out);
 }
 
-void print_value(std::FILE* out, const options& opt, std::string_view name, std::string_view value) {
+void print_value(std::FILE* out, const options& opt, std::string_view name, std::string_view value,
+                 std::string_view origin) {
     if (opt.json)
-        return print_json(out, name, value);
+        return print_json(out, name, value, origin);
     std::string line;
+    if (!origin.empty())
+        line = std::string(origin) + ": ";
     if (!opt.has('h'))
-        line = name;
+        line += name;
     if (!opt.has('h') && !opt.has('H'))
         line += " =";
     std::size_t width = line.size();
@@ -48,12 +60,15 @@ void print_value(std::FILE* out, const options& opt, std::string_view name, std:
     print_line(out, line);
 }
 
-void print_text(std::FILE* out, const options& opt, std::string_view name, std::string_view value) {
+void print_text(std::FILE* out, const options& opt, std::string_view name, std::string_view value,
+                std::string_view origin) {
     if (opt.json)
-        return print_json(out, name, value);
+        return print_json(out, name, value, origin);
     std::string line;
+    if (!origin.empty())
+        line = std::string(origin) + ": ";
     if (!opt.has('h'))
-        line = name;
+        line += name;
     if (!opt.has('h') && !opt.has('H'))
         line += " = ";
     if (!opt.has('H'))

@@ -45,13 +45,18 @@ private:
         return out;
     }
 
+    [[nodiscard]] std::string origin_of(const config::service_entry& entry) const {
+        return opt_.origin ? entry.file + ":" + std::to_string(entry.line) : std::string();
+    }
+
     void print_entry(const config::service_entry& entry) const {
         const auto layout = opt_.has('f') ? config::service_layout::folded : config::service_layout::one_line;
         const auto text = config::format_service(shown(entry), layout);
+        const auto origin = origin_of(entry);
         if (opt_.json)
-            print_value(stdout, opt_, entry.name() + '/' + entry.type(), text);
+            print_value(stdout, opt_, entry.name() + '/' + entry.type(), text, origin);
         else
-            print_line(stdout, text);
+            print_line(stdout, origin.empty() ? text : origin + ": " + text);
     }
 
     void print_columns(const config::service_entry& entry, std::string_view wanted) const {
@@ -61,7 +66,8 @@ private:
             const auto column = config::service_columns[i];
             if (wanted == "*" || wanted == column)
                 print_text(stdout, opt_, prefix + std::string(column),
-                           i + 1 == config::service_columns.size() ? config::format_command(copy) : copy.words[i]);
+                           i + 1 == config::service_columns.size() ? config::format_command(copy) : copy.words[i],
+                           origin_of(entry));
         }
     }
 
@@ -75,14 +81,14 @@ private:
                 continue;
             found = true;
             print_value(stdout, opt_, prefix + name,
-                        opt_.has('x') ? expanded(scope_of(entry), value, log_) : value);
+                        opt_.has('x') ? expanded(scope_of(entry), value, log_) : value, origin_of(entry));
         }
         return found;
     }
 
     [[nodiscard]] bool has_settings_so_far(const config::service_entry& entry) const {
         return std::any_of(services_.begin(), services_.end(), [&](const config::service_entry& other) {
-            return other.line <= entry.line && !other.settings.empty() && other.name() == entry.name() &&
+            return &other <= &entry && !other.settings.empty() && other.name() == entry.name() &&
                    other.type() == entry.type();
         });
     }
@@ -130,9 +136,11 @@ service_request parse_service_request(std::string_view word) {
 
 int list_services(const options& opt, config::command_log& log) {
     const auto cfg = configuration::load(opt.directory, opt.settings);
-    const auto services = load_services(opt.directory, missing_file::fatal, log);
-    if (!cfg)
+    if (!cfg) { // master.cf is what was asked for: its absence is told first
+        (void)load_services(configuration::defaults(opt.directory), missing_file::fatal, log);
         log.fatal(cfg.error());
+    }
+    const auto services = load_services(*cfg, missing_file::fatal, log);
     const name_survey seen(*cfg, services);
     if (!opt.quiet) {
         print_warnings(cfg->warnings(), log);

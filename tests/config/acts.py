@@ -40,7 +40,7 @@ def main():
     for index, line in enumerate(lines):
         if not line or line[0] in "# \t":
             continue
-        words = line.split(" ", 3)
+        words = line.split(" ", 4)
         acts = ",".join(sorted(found.get(words[0].lstrip("*"), ()))) or "-"
         if acts != words[2]:
             wrong += 1

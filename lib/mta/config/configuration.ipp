@@ -4,6 +4,7 @@
 // so that threads may race for a value; the loser's copy is dropped.
 #include <mta/config/configuration.hpp>
 
+#include <dirent.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -32,7 +33,7 @@ constexpr std::size_t row_count = std::size(fixed_rows);
 
 struct configuration::state {
     std::string directory;
-    std::string path;
+    std::vector<std::string> files; // main.cf and the pieces that it names
     std::vector<main_setting> settings; // file order; overrides (line 0) behind
     std::vector<std::string> warnings;
     std::array<int, detail::row_count> set{}; // index into settings + 1; 0 is "not set"
@@ -49,7 +50,51 @@ struct configuration::state {
 
     void add(const overrides& extra) {
         for (const auto& [name, value] : extra)
-            settings.push_back({name, value, 0});
+            settings.push_back({name, value, 0, 0});
+    }
+
+    result<void> add_file(std::string_view text, std::string path) {
+        auto file = parse_main(text, path);
+        if (!file)
+            return tl::make_unexpected(file.error());
+        for (auto& entry : file->settings) {
+            entry.file = files.size();
+            settings.push_back(std::move(entry));
+        }
+        warnings.insert(warnings.end(), file->warnings.begin(), file->warnings.end());
+        files.push_back(std::move(path));
+        return {};
+    }
+
+    // The files of mtad_main_cf_directory, where main.cf sets it. They cannot name a directory themselves.
+    result<void> add_pieces(const std::string& main_text) {
+        constexpr std::string_view name = "mtad_main_cf_directory";
+        const auto named = std::any_of(settings.begin(), settings.end(),
+                                       [&](const main_setting& entry) { return entry.name == name; });
+        if (!named)
+            return {};
+        const auto main = parse(directory, main_text, files.front());
+        if (!main)
+            return tl::make_unexpected(main.error());
+        const auto paths = piece_files(*main, main->text(name));
+        if (!paths)
+            return tl::make_unexpected(paths.error());
+        for (const auto& path : *paths) {
+            const auto text = read_file(path);
+            if (!text)
+                return tl::make_unexpected(text.error());
+            if (auto done = add_file(*text, path); !done)
+                return done;
+        }
+        return {};
+    }
+
+    void complete(const overrides& extra) {
+        if (directory != build::config_directory)
+            settings.insert(settings.begin(), main_setting{"config_directory", directory, 0, 0});
+        add(extra);
+        drop_read_only();
+        index();
     }
 
     // What describes the running process is not for files to say.
@@ -57,7 +102,7 @@ struct configuration::state {
         std::erase_if(settings, [&](const main_setting& entry) {
             if (entry.name != "process_id" && entry.name != "process_name" && entry.name != "service_name")
                 return false;
-            warnings.push_back(path + ": read-only parameter assignment: " + entry.name + "=" + entry.value);
+            warnings.push_back(files[entry.file] + ": read-only parameter assignment: " + entry.name + "=" + entry.value);
             return true;
         });
     }
@@ -93,8 +138,8 @@ struct configuration::state {
     void warn_about_earlier(int earlier, int later) {
         const auto& before = settings[static_cast<std::size_t>(earlier)];
         const auto& now = settings[static_cast<std::size_t>(later)];
-        if (now.line != 0 && before.line != 0 && now.value != before.value)
-            warnings.push_back(path + ", line " + std::to_string(now.line) +
+        if (now.line != 0 && before.line != 0 && now.file == before.file && now.value != before.value)
+            warnings.push_back(files[now.file] + ", line " + std::to_string(now.line) +
                                ": overriding earlier entry: " + before.name + "=" + before.value);
     }
 
@@ -234,6 +279,10 @@ result<void> configuration::state::convert(const parameter& row, detail::slot& o
         out.list = split_list(out.text);
         return {};
     case kind::text:
+        if (static_cast<long long>(out.text.size()) < row.low)
+            return fail(errc::malformed, "bad string length " + std::to_string(out.text.size()) + " < " +
+                                             std::to_string(row.low) + ": " + std::string(row.name) + " = " + out.text);
+        return {};
     case kind::raw:
         return {};
     }
@@ -283,25 +332,17 @@ const detail::slot& configuration::state::at(std::uint16_t row) const {
 std::string configuration::state::where(std::string_view name) const {
     const auto* entry = setting_of(name);
     if (entry == nullptr)
-        return path + ": ";
-    return entry->line == 0 ? std::string() : path + ", line " + std::to_string(entry->line) + ": ";
+        return files.front() + ": ";
+    return entry->line == 0 ? std::string() : files[entry->file] + ", line " + std::to_string(entry->line) + ": ";
 }
 
 result<configuration> configuration::parse(std::string directory, std::string text, std::string path,
                                            const overrides& extra) {
-    auto file = parse_main(text, path);
-    if (!file)
-        return tl::make_unexpected(file.error());
     auto fresh = std::make_shared<state>();
     fresh->directory = std::move(directory);
-    fresh->path = std::move(path);
-    fresh->settings = std::move(file->settings);
-    fresh->warnings = std::move(file->warnings);
-    if (fresh->directory != build::config_directory)
-        fresh->settings.insert(fresh->settings.begin(), main_setting{"config_directory", fresh->directory, 0});
-    fresh->add(extra);
-    fresh->drop_read_only();
-    fresh->index();
+    if (auto done = fresh->add_file(text, std::move(path)); !done)
+        return tl::make_unexpected(done.error());
+    fresh->complete(extra);
     return configuration(std::move(fresh));
 }
 
@@ -310,7 +351,31 @@ result<configuration> configuration::load(std::string directory, const overrides
     auto text = read_file(path);
     if (!text)
         return tl::make_unexpected(text.error());
-    return parse(std::move(directory), std::move(*text), std::move(path), extra);
+    auto fresh = std::make_shared<state>();
+    fresh->directory = std::move(directory);
+    if (auto done = fresh->add_file(*text, std::move(path)); !done)
+        return tl::make_unexpected(done.error());
+    if (auto done = fresh->add_pieces(*text); !done)
+        return tl::make_unexpected(done.error());
+    fresh->complete(extra);
+    return configuration(std::move(fresh));
+}
+
+result<std::vector<std::string>> piece_files(const configuration& cfg, const std::string& directory) {
+    std::vector<std::string> out;
+    if (directory.empty())
+        return out;
+    const auto path = directory.starts_with('/') ? directory : cfg.directory() + "/" + directory;
+    const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(path.c_str()), &::closedir);
+    if (!folder)
+        return fail_errno("open " + path);
+    while (const auto* entry = ::readdir(folder.get())) {
+        const std::string_view name = entry->d_name;
+        if (!name.starts_with('.') && name.ends_with(".cf"))
+            out.push_back(path + "/" + std::string(name));
+    }
+    std::sort(out.begin(), out.end());
+    return out;
 }
 
 configuration configuration::defaults(std::string directory) {
@@ -323,7 +388,7 @@ configuration configuration::with_overrides(const overrides& extra) const {
         return *this;
     auto fresh = std::make_shared<state>();
     fresh->directory = state_->directory;
-    fresh->path = state_->path;
+    fresh->files = state_->files;
     fresh->settings = state_->settings;
     fresh->add(extra);
     fresh->index();
@@ -378,6 +443,11 @@ result<std::string> configuration::expand(std::string_view text) const {
 }
 
 result<void> configuration::validate() const {
+    // First those that other defaults are made of.
+    for (const auto row : {param::myhostname.row, param::mydomain.row})
+        if (state_->at(row).text.empty())
+            return fail(errc::malformed, state_->where(detail::fixed_rows[row].name) + "bad string length 0 < 1: " +
+                                             std::string(detail::fixed_rows[row].name) + " = ");
     for (std::uint16_t row = 0; row < detail::row_count; ++row) {
         const auto& info = detail::fixed_rows[row];
         const bool can_differ = state_->set[row] != 0 || info.initial.find('$') != std::string_view::npos;
@@ -401,10 +471,6 @@ result<void> configuration::validate() const {
         if (const auto done = state_->convert(row, value); !done)
             return fail(done.error().code, state_->where(entry.name) + done.error().detail);
     }
-    for (const auto row : {param::myhostname.row, param::mydomain.row})
-        if (state_->at(row).text.empty())
-            return fail(errc::malformed, state_->where(detail::fixed_rows[row].name) + "bad string length 0 < 1: " +
-                                             std::string(detail::fixed_rows[row].name) + " = ");
     if (const auto level = parse_level(state_->at(param::compatibility_level.row).text); !level)
         return fail(level.error().code, state_->where("compatibility_level") + level.error().detail);
     return {};
@@ -423,7 +489,7 @@ std::vector<configuration::setting> configuration::settings() const {
     out.reserve(state_->settings.size());
     const auto add = [&](int i) {
         const auto& entry = state_->settings[static_cast<std::size_t>(i)];
-        out.push_back({entry.name, entry.value, entry.line});
+        out.push_back({entry.name, entry.value, entry.line, state_->files[entry.file]});
     };
     for (const int index : state_->set)
         if (index != 0)

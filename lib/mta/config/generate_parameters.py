@@ -17,7 +17,7 @@ def parse_range(number, kind, text):
     """The limits of a value; without a range, what the kind can hold."""
     low, high = ("0" if kind in ("integer", "time") else "0"), "0x7fffffffffffffff"
     if text:
-        match = re.fullmatch(r"(-?\d*)\.\.(\d*)", text)
+        match = re.fullmatch(r"(-?\d*)\.\.(\d*)", text.removesuffix("long"))
         if not match:
             stop(number, f"bad range: {text}")
         low, high = match.group(1) or low, match.group(2) or high
@@ -36,13 +36,13 @@ def read_rows(path, options):
                     stop(number, "help before any parameter")
                 rows[-1]["help"] = (rows[-1]["help"] + " " + line.strip()).strip()
                 continue
-            words = line.split(None, 3)
-            if len(words) < 3:
-                stop(number, "expected: name kind acts default")
+            words = line.split(None, 4)
+            if len(words) < 4:
+                stop(number, "expected: name kind acts users default")
             kind, _, limits = words[1].partition(":")
             if kind not in KINDS:
                 stop(number, f"unknown kind: {kind}")
-            default = words[3].strip() if len(words) > 3 else ""
+            default = words[4].strip() if len(words) > 4 else ""
             default = re.sub(r"@(\w+)@", lambda m: option(number, options, m.group(1)), default)
             computed = default == "(computed)"
             low, high = parse_range(number, kind, limits)
@@ -50,6 +50,7 @@ def read_rows(path, options):
             if rows and not rows[-1]["name"] < words[0]:
                 stop(number, f"not in order: {words[0]}")
             rows.append({"name": words[0], "kind": kind, "acts": "" if words[2] == "-" else words[2],
+                         "users": "" if words[3] == "-" else words[3],
                          "default": "" if computed else default, "low": low, "high": high, "computed": computed,
                          "unit": unit, "help": ""})
     return rows
@@ -67,7 +68,7 @@ def quote(text):
 
 def row_text(row):
     computed = "true" if row["computed"] else "false"
-    return (f'    {{{quote(row["name"])}, {quote(row["default"])}, {quote(row["acts"])}, {quote(row["help"])}, '
+    return (f'    {{{quote(row["name"])}, {quote(row["default"])}, {quote(row["acts"])}, {quote(row["users"])}, {quote(row["help"])}, '
             f'{row["low"]}, {row["high"]}, kind::{row["kind"]}, {computed}, \'{row["unit"]}\'}},\n')
 
 

@@ -17,7 +17,8 @@ namespace mta::config {
 struct main_setting {
     std::string name;
     std::string value;
-    int line = 0; // where the logical line begins
+    int line = 0;         // where the logical line begins
+    std::size_t file = 0; // which one, for a reader of several
 };
 
 struct main_file {

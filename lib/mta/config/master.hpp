@@ -40,7 +40,10 @@ struct service_line {
 [[nodiscard]] result<std::vector<service_line>> parse_master(std::string_view text, std::string_view path,
                                                              const configuration& cfg);
 
-// DIRECTORY/master.cf of the configuration.
+// master.cf of the configuration and the *.cf files of mtad_master_cf_directory behind it.
+[[nodiscard]] result<std::vector<std::string>> master_files(const configuration& cfg);
+
+// The lines of these files.
 [[nodiscard]] result<std::vector<service_line>> load_master(const configuration& cfg);
 
 } // namespace mta::config

@@ -2,6 +2,7 @@
 #include <mta/config/master.hpp>
 
 #include <algorithm>
+#include <iterator>
 
 #include <mta/config/main_cf.hpp>
 #include <mta/config/values.hpp>
@@ -195,11 +196,29 @@ result<std::vector<service_line>> parse_master(std::string_view text, std::strin
 }
 
 result<std::vector<service_line>> load_master(const configuration& cfg) {
-    const auto path = cfg.directory() + "/master.cf";
-    const auto text = read_file(path);
-    if (!text)
-        return tl::make_unexpected(text.error());
-    return parse_master(*text, path, cfg);
+    std::vector<service_line> out;
+    const auto paths = master_files(cfg);
+    if (!paths)
+        return tl::make_unexpected(paths.error());
+    for (const auto& path : *paths) {
+        const auto text = read_file(path);
+        if (!text)
+            return tl::make_unexpected(text.error());
+        auto lines = parse_master(*text, path, cfg);
+        if (!lines)
+            return lines;
+        out.insert(out.end(), std::make_move_iterator(lines->begin()), std::make_move_iterator(lines->end()));
+    }
+    return out;
+}
+
+result<std::vector<std::string>> master_files(const configuration& cfg) {
+    std::vector<std::string> out{cfg.directory() + "/master.cf"};
+    auto pieces = piece_files(cfg, cfg[param::mtad_master_cf_directory]);
+    if (!pieces)
+        return pieces;
+    out.insert(out.end(), pieces->begin(), pieces->end());
+    return out;
 }
 
 } // namespace mta::config

@@ -24,6 +24,7 @@ struct parameter {
     std::string_view name;
     std::string_view initial; // the default as `postconf -d` shows it, unexpanded; computed ones are empty here
     std::string_view acts;    // who acts on it, "" when nobody does yet
+    std::string_view users;   // the programs and commands that use it, with commas; "all", or "" for none
     std::string_view help;    // one line
     long long low;
     long long high;

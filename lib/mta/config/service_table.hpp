@@ -26,6 +26,7 @@ struct service_entry {
     std::vector<std::string> words; // eight columns, then options and arguments
     overrides settings;             // -o name=value, in order
     std::vector<std::string> troubles; // braces that do not pair, -o without a setting
+    std::string file;               // its path
     int line = 0;                   // of the file, where it begins
     std::size_t begin = 0;          // the bytes of the file it takes
     std::size_t end = 0;

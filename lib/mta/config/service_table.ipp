@@ -233,6 +233,7 @@ result<std::vector<service_entry>> read_services(std::string_view text, std::str
             return fail(errc::malformed, "file " + std::string(path) + ": line " + std::to_string(line.first) + ": " +
                                              std::string(count ? "bad field count" : why));
         }
+        entry->file = path;
         entry->line = line.first;
         entry->begin = line.begin;
         entry->end = line.end;
