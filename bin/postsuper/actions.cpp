@@ -12,6 +12,13 @@ namespace mta::postsuper {
 using queue::directory;
 
 result<bool> actions::remove(const found_file& file) {
+    auto gone = unlink_all(file);
+    if (gone && *gone)
+        count_removed();
+    return gone;
+}
+
+result<bool> actions::unlink_all(const found_file& file) const {
     // The logs first: a log without a message would stay for ever.
     if (queue::is_valid_queue_id(file.id))
         for (const auto log : {directory::bounce, directory::defer, directory::trace})
@@ -23,10 +30,7 @@ result<bool> actions::remove(const found_file& file) {
         return fail_errno("remove file " + file.path);
     }
     // Half a message was nobody's mail; a planted link counts, as it does for the reference.
-    if ((file.status.st_mode & 0700U) != 0700U)
-        return false;
-    ++tally_.deleted;
-    return true;
+    return (file.status.st_mode & 0700U) == 0700U;
 }
 
 result<bool> actions::move(const found_file& file, directory to, unsigned long& counter) {

@@ -39,6 +39,9 @@ public:
 
     // True: done, and counted. False: there was nothing to do. Errors: the system's.
     [[nodiscard]] result<bool> remove(const found_file& file);
+    // The same in two parts, the first of which may run on several threads at once.
+    [[nodiscard]] result<bool> unlink_all(const found_file& file) const;
+    void count_removed() noexcept { ++tally_.deleted; }
     [[nodiscard]] result<bool> hold(const found_file& file);
     [[nodiscard]] result<bool> release(const found_file& file);
     // time_stamps: set them to now, so that pickup takes the message for one that has just arrived.

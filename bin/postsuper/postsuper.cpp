@@ -18,6 +18,7 @@
 #include <mta/core/users.hpp>
 #include <mta/queue/errc.hpp>
 #include <mta/queue/listing.hpp>
+#include <mta/queue/ordered_reading.hpp>
 #include <mta/queue/spool.hpp>
 
 #include "actions.hpp"
@@ -210,7 +211,40 @@ private:
             remove_logs();
     }
 
+    // Deleting costs the kernel most: several processors delete more. Everything else is renames, which it does one
+    // after another.
+    void delete_all_of(directory which) {
+        struct outcome {
+            found_file file;
+            result<bool> done = false;
+        };
+        queue::ordered_reading<outcome> deleting(
+            queue::reading_threads(), [&](const queue::scanned_file& scanned) -> std::optional<outcome> {
+                outcome one{{which, spool_->root_fd(), scanned.path, std::string(scanned.name()), {}}, false};
+                auto& file = one.file;
+                if (interrupted != 0 ||
+                    ::fstatat(file.directory_fd, file.path.c_str(), &file.status, AT_SYMLINK_NOFOLLOW) != 0 ||
+                    S_ISDIR(file.status.st_mode))
+                    return std::nullopt;
+                one.done = actions_->unlink_all(file);
+                return one;
+            });
+        auto done = deleting.run(queue::scanner(*spool_, which), [&](outcome&& one) {
+            check(one.done);
+            if (*one.done) {
+                actions_->count_removed();
+                tell('d', one.file, false);
+            }
+            return queue::scan_step::go_on; // interrupted or not: what is gone counts
+        });
+        check(done);
+    }
+
     void perform_all_of(char action, directory which) {
+        if (action == 'd' && opt_.selection.empty() && !opt_.dry_run) {
+            delete_all_of(which);
+            return;
+        }
         auto done = queue::scan(*spool_, which, [&](const queue::scan_entry& entry) {
             if (interrupted != 0)
                 return queue::scan_step::stop;
@@ -241,7 +275,8 @@ private:
                 perform_all_of('d', which);
     }
 
-    void check(const result<void>& done) {
+    template <class T>
+    void check(const result<T>& done) {
         if (!done)
             log_.fatal(done.error());
     }
@@ -250,6 +285,10 @@ private:
     void treat(char action, const found_file& file, actions::time_stamps times, bool named) {
         if (!selected(file) || !(opt_.dry_run ? applies(action, file) : apply(action, file, times)))
             return;
+        tell(action, file, named);
+    }
+
+    void tell(char action, const found_file& file, bool named) {
         ++treated_;
         if (opt_.count)
             return;
