@@ -6,8 +6,10 @@
 namespace mta::table {
 namespace {
 
-// Evaluations after which a filter has paid for itself; a single query never builds one.
-constexpr std::uint64_t worth_filtering = 20000;
+// A filter costs about as much as trying each rule a few times. The first match of a POSIX expression costs more than
+// that, so there even a single query is worth one.
+constexpr std::uint64_t worth_filtering = 2000;
+constexpr std::size_t worth_filtering_at_once = 64;
 
 std::string_view dialect_name(pattern_dialect dialect) noexcept {
     return dialect == pattern_dialect::pcre ? "pcre" : "regexp";
@@ -35,7 +37,8 @@ void rule_table::build_filter() {
 
 bool rule_table::filtered(std::string_view key) {
     if (!filter_) {
-        if (lookups_ * rules_.size() < worth_filtering || rules_.size() < 8)
+        const bool at_once = dialect_ == pattern_dialect::regexp && rules_.size() >= worth_filtering_at_once;
+        if (!at_once && ((lookups_ - 1) * rules_.size() < worth_filtering || rules_.size() < 8))
             return false;
         build_filter();
     }
