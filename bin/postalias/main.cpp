@@ -18,6 +18,11 @@ constexpr std::string_view help = R"(usage: postalias [options] [TYPE:]FILE ...
   postalias -s FILE          list all entries
     -u   no UTF-8 check
   -c DIRECTORY               use the main.cf there
+  postalias --explain KEY FILE ...  which key of an address finds what, in which table, file and line
+  postalias --check FILE ...        look for mistakes in sources; status 1 if there are any
+  postalias --stats FILE ...        count entries and bytes
+  postalias --convert OLD NEW       write the entries of one table into another
+    --json  answers of -q, -s, --explain and --stats as JSON, an object a line
 )";
 
 } // namespace

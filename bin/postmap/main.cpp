@@ -17,7 +17,15 @@ constexpr std::string_view help = R"(usage: postmap [options] [TYPE:]FILE ...
   postmap -d KEY FILE ...  delete KEY ("-": keys from standard input)
   postmap -s FILE          list all entries
     -u   no UTF-8 check
+    -F   values are names of files; what they hold is stored
+    -b, -h, -m  with -q -: the lines of a message, its headers, with MIME
+    -U   UTF-8 check with -b and -h too
   -c DIRECTORY             use the main.cf there
+  postmap --explain KEY FILE ...  which key of an address finds what, in which table, file and line
+  postmap --check FILE ...        look for mistakes in sources; status 1 if there are any
+  postmap --stats FILE ...        count entries and bytes
+  postmap --convert OLD NEW       write the entries of one table into another
+    --json  answers of -q, -s, --explain and --stats as JSON, an object a line
 )";
 
 } // namespace

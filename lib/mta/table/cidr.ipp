@@ -5,8 +5,10 @@
 #include <cstring>
 
 #include <mta/core/text.hpp>
+#include <mta/table/file_values.hpp>
 #include <mta/table/network_tree.hpp>
 #include <mta/table/notices.hpp>
+#include <mta/table/rule_check.hpp>
 #include <mta/table/rule_source.hpp>
 #include <mta/table/text_source.hpp>
 #include <mta/table/types.hpp>
@@ -71,16 +73,18 @@ result<network> parse_network(std::string_view text) {
 
 class cidr_parser {
 public:
-    explicit cidr_parser(const std::string& name) : name_(name) {}
+    cidr_parser(const std::string& name, bool say_warnings, bool file_values = false)
+        : name_(name), say_warnings_(say_warnings), file_values_(file_values) {}
 
     void line(const logical_line& line) {
         const auto text = trim(line.text);
-        if (const auto outcome = rule(text, line.line); !outcome)
+        if (const auto outcome = rule(text, line.line); !outcome && say_warnings_)
             warning(rule_place("cidr", name_, line.line) + outcome.error().text());
     }
     std::vector<network_rule> finish() {
         for (; !open_.empty(); open_.pop_back())
-            warning(rule_place("cidr", name_, rules_[open_.back()].line) + "IF has no matching ENDIF");
+            if (say_warnings_)
+                warning(rule_place("cidr", name_, rules_[open_.back()].line) + "IF has no matching ENDIF");
         return std::move(rules_);
     }
 
@@ -111,6 +115,12 @@ private:
         out.value = trim(text.substr(end));
         if (!out.condition && out.value.empty())
             return fail(errc::malformed, "no lookup result: skipping this rule");
+        if (file_values_ && !out.condition) {
+            auto content = encoded_files(out.value);
+            if (!content)
+                return fail(errc::malformed, content.error().text() + ": skipping this rule");
+            out.value = std::move(*content);
+        }
         out.inside = open_.empty() ? no_rule : open_.back();
         rules_.push_back(std::move(out));
         if (rules_.back().condition)
@@ -140,6 +150,8 @@ private:
     }
 
     const std::string& name_;
+    bool say_warnings_;
+    bool file_values_;
     std::vector<network_rule> rules_;
     std::vector<std::uint32_t> open_;
 };
@@ -204,11 +216,34 @@ private:
 
 } // namespace
 
-result<table_ptr> open_cidr(const std::string& name, const open_options&) {
+result<std::vector<shadowed_rule>> find_shadowed_networks(const std::string& name) {
     auto source = read_rules("cidr", name);
     if (!source)
         return tl::make_unexpected(source.error());
-    cidr_parser parser(name);
+    cidr_parser parser(name, false);
+    line_reader lines(source->text, name);
+    while (const auto line = lines.next())
+        parser.line(*line);
+    const auto rules = parser.finish();
+    std::vector<shadowed_rule> out;
+    for (std::size_t late = 0; late < rules.size(); ++late)
+        for (std::size_t early = 0; early < late && !rules[late].condition && !rules[late].negated; ++early) {
+            const auto& by = rules[early];
+            const bool everywhere = by.inside == no_rule || by.inside == rules[late].inside;
+            if (by.condition || by.negated || !everywhere || by.where.bits > rules[late].where.bits ||
+                !by.where.contains(rules[late].where))
+                continue;
+            out.push_back({rules[late].line, by.line, show(rules[late].where) + "/" + std::to_string(rules[late].where.bits)});
+            break;
+        }
+    return out;
+}
+
+result<table_ptr> open_cidr(const std::string& name, const open_options& options) {
+    auto source = read_rules("cidr", name);
+    if (!source)
+        return tl::make_unexpected(source.error());
+    cidr_parser parser(name, true, options.file_values);
     line_reader lines(source->text, name);
     while (const auto line = lines.next())
         parser.line(*line);

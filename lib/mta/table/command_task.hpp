@@ -17,6 +17,11 @@ struct command_options {
     std::string directory; // -c
     std::optional<std::string> query;
     std::optional<std::string> remove;
+    std::optional<std::string> explain;
+    bool check = false;
+    bool statistics = false;
+    bool convert = false;
+    bool json = false;
 
     [[nodiscard]] bool has(char letter) const { return letters.contains(letter); }
 };
@@ -72,5 +77,12 @@ private:
 [[nodiscard]] result<int> remove_keys(command_task& task, std::span<const char* const> files);
 [[nodiscard]] result<int> query_tables(command_task& task, std::span<const char* const> files);
 [[nodiscard]] result<int> list_table(command_task& task, const char* file);
+
+// Each key tried, and the table, file and line that answered. 0: there was an answer.
+[[nodiscard]] result<int> explain_key(command_task& task, std::span<const char* const> files);
+// 0: nothing to say about any source.
+[[nodiscard]] result<int> check_sources(command_task& task, std::span<const char* const> files);
+[[nodiscard]] result<int> table_statistics(command_task& task, std::span<const char* const> files);
+[[nodiscard]] result<int> convert_table(command_task& task, std::span<const char* const> files);
 
 } // namespace mta::table

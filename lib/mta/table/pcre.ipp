@@ -98,7 +98,7 @@ private:
 
 } // namespace
 
-result<table_ptr> open_pcre(const std::string& name, const open_options&) {
+result<table_ptr> open_pcre(const std::string& name, const open_options& options) {
     auto source = read_rules("pcre", name);
     if (!source)
         return tl::make_unexpected(source.error());
@@ -122,6 +122,8 @@ result<table_ptr> open_pcre(const std::string& name, const open_options&) {
         return true;
     };
     auto parsed = parse_rules(pattern_dialect::pcre, name, source->text, accept);
+    if (options.file_values)
+        take_files("pcre", name, parsed);
     for (std::size_t i = 0; i < parsed.size(); ++i)
         rules[i].source = std::move(parsed[i]);
     shared->data.reset(::pcre2_match_data_create(most_groups + 1, nullptr));

@@ -57,7 +57,7 @@ private:
 
 } // namespace
 
-result<table_ptr> open_regexp(const std::string& name, const open_options&) {
+result<table_ptr> open_regexp(const std::string& name, const open_options& options) {
     auto source = read_rules("regexp", name);
     if (!source)
         return tl::make_unexpected(source.error());
@@ -85,6 +85,8 @@ result<table_ptr> open_regexp(const std::string& name, const open_options&) {
         return true;
     };
     auto parsed = parse_rules(pattern_dialect::regexp, name, source->text, accept);
+    if (options.file_values)
+        take_files("regexp", name, parsed);
     for (std::size_t i = 0; i < parsed.size(); ++i)
         rules[i].source = std::move(parsed[i]);
     return std::make_unique<rule_table>(pattern_dialect::regexp, name, std::move(rules), std::move(source->mark));

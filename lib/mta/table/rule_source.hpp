@@ -61,6 +61,11 @@ enum class pattern_dialect { regexp, pcre };
 // rule; when it answers false (having said why) the rule is dropped.
 [[nodiscard]] std::vector<pattern_rule> parse_rules(pattern_dialect dialect, const std::string& name,
                                                     std::string_view text,
-                                                    const std::function<bool(const pattern_rule&)>& accept);
+                                                    const std::function<bool(const pattern_rule&)>& accept,
+                                                    bool say_warnings = true);
+
+// postmap -F: each result is a list of files, and becomes what they hold as base64. One that cannot be read is reported
+// and becomes empty.
+void take_files(std::string_view type, const std::string& name, std::vector<pattern_rule>& rules);
 
 } // namespace mta::table

@@ -1,6 +1,7 @@
 #include <mta/core/file.hpp>
 #include <mta/core/text.hpp>
 #include <mta/table/braces.hpp>
+#include <mta/table/file_values.hpp>
 #include <mta/table/notices.hpp>
 #include <mta/table/rule_source.hpp>
 #include <mta/table/text_source.hpp>
@@ -52,8 +53,8 @@ bool begins_with_word(std::string_view text, std::string_view word) noexcept {
 class rule_parser {
 public:
     rule_parser(pattern_dialect dialect, const std::string& name,
-                const std::function<bool(const pattern_rule&)>& accept)
-        : dialect_(dialect), name_(name), accept_(accept) {}
+                const std::function<bool(const pattern_rule&)>& accept, bool say_warnings)
+        : dialect_(dialect), name_(name), accept_(accept), say_warnings_(say_warnings) {}
 
     void line(const logical_line& line) {
         line_ = line.line;
@@ -77,7 +78,11 @@ public:
     }
 
 private:
-    void complain(const std::string& what) const { warning(rule_place(type(), name_, line_) + what); }
+    void complain(const std::string& what) const { say(rule_place(type(), name_, line_) + what); }
+    void say(const std::string& text) const {
+        if (say_warnings_)
+            warning(text);
+    }
     [[nodiscard]] std::string_view type() const noexcept {
         return dialect_ == pattern_dialect::pcre ? "pcre" : "regexp";
     }
@@ -197,7 +202,7 @@ private:
             if (next == '{' || next == '(') {
                 end = closing(text, from, next, next == '{' ? '}' : ')');
                 if (end == std::string_view::npos) {
-                    warning("truncated macro reference: \"" + std::string(text) + "\"");
+                    say("truncated macro reference: \"" + std::string(text) + "\"");
                     return false;
                 }
                 ++from;
@@ -223,7 +228,7 @@ private:
     }
     bool add_group(std::string_view text, std::string_view name, pattern_rule& to, std::string& literal) {
         if (name.empty()) {
-            warning("empty macro name: \"" + std::string(text) + "\"");
+            say("empty macro name: \"" + std::string(text) + "\"");
             return false;
         }
         const auto number = parse_integer(name);
@@ -246,6 +251,7 @@ private:
     pattern_dialect dialect_;
     const std::string& name_;
     const std::function<bool(const pattern_rule&)>& accept_;
+    bool say_warnings_;
     std::vector<pattern_rule> rules_;
     std::vector<std::uint32_t> open_; // "if" rules without their endif yet
     int line_ = 0;
@@ -253,9 +259,20 @@ private:
 
 } // namespace
 
+void take_files(std::string_view type, const std::string& name, std::vector<pattern_rule>& rules) {
+    for (auto& one : rules) {
+        if (one.condition || one.value.empty())
+            continue;
+        auto content = encoded_files(one.value.front().text);
+        if (!content)
+            warning(rule_place(type, name, one.line) + content.error().text());
+        one.value.assign(1, {content.value_or(std::string()), 0});
+    }
+}
+
 std::vector<pattern_rule> parse_rules(pattern_dialect dialect, const std::string& name, std::string_view text,
-                                      const std::function<bool(const pattern_rule&)>& accept) {
-    rule_parser parser(dialect, name, accept);
+                                      const std::function<bool(const pattern_rule&)>& accept, bool say_warnings) {
+    rule_parser parser(dialect, name, accept, say_warnings);
     line_reader lines(text, name);
     while (const auto line = lines.next())
         parser.line(*line);

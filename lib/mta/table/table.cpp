@@ -29,6 +29,7 @@
 #include <mta/table/redis_table.ipp>
 #include <mta/table/regexp.ipp>
 #include <mta/table/registry.ipp>
+#include <mta/table/rule_check.ipp>
 #include <mta/table/rule_source.ipp>
 #include <mta/table/rule_table.ipp>
 #include <mta/table/simple_tables.ipp>

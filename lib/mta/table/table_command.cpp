@@ -5,4 +5,5 @@
 #include <mta/table/message_keys.ipp>
 #include <mta/table/table_build.ipp>
 #include <mta/table/table_command.ipp>
+#include <mta/table/table_inspect.ipp>
 #include <mta/table/table_query.ipp>

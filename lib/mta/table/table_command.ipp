@@ -25,6 +25,23 @@ void note_option(const option& from, command_options& to, config::command_log& l
             to.letters.erase(rival);
 }
 
+// False for a word that is none of ours.
+bool note_long_option(const option& word, option_reader& reader, command_options& to, config::command_log& log) {
+    const auto name = option_reader::long_name(word);
+    const std::pair<std::string_view, bool*> switches[] = {
+        {"check", &to.check}, {"stats", &to.statistics}, {"convert", &to.convert}, {"json", &to.json}};
+    for (const auto& [known, flag] : switches)
+        if (name == known)
+            return *flag = true;
+    if (name != "explain")
+        return false;
+    const auto value = reader.long_value(word);
+    if (!value)
+        log.fatal("--explain needs a key");
+    to.explain = std::string(*value);
+    return true;
+}
+
 void check_message_keys(const command_options& options, config::command_log& log) {
     const bool parts = options.has('b') || options.has('h');
     if ((parts || options.has('m')) && options.query != "-")
@@ -34,6 +51,14 @@ void check_message_keys(const command_options& options, config::command_log& log
 }
 
 result<int> run(command_task& task, std::span<const char* const> files) {
+    if (task.options.explain)
+        return explain_key(task, files);
+    if (task.options.check)
+        return check_sources(task, files);
+    if (task.options.statistics)
+        return table_statistics(task, files);
+    if (task.options.convert)
+        return convert_table(task, files);
     if (task.options.query)
         return query_tables(task, files);
     if (task.options.remove)
@@ -49,8 +74,11 @@ int run_table_command(std::span<const char* const> words, const command_style& s
     command_options options;
     option_reader reader(words, style.letters, log.program());
     while (const auto option = reader.next()) {
-        if (option->letter == '-')
-            return config::long_option(option->value, log.program(), style.help);
+        if (option->letter == '-') {
+            if (!note_long_option(*option, reader, options, log))
+                return config::long_option(option->value, log.program(), style.help);
+            continue;
+        }
         if (option->letter == '?')
             log.fatal(style.usage);
         note_option(*option, options, log);

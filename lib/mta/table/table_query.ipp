@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <mta/core/file.hpp>
+#include <mta/core/json.hpp>
 #include <mta/core/text.hpp>
 #include <mta/table/command_task.hpp>
 #include <mta/table/key_folding.hpp>
@@ -27,7 +28,16 @@ result<table_ptr> open(const command_task& task, const char* file) {
 // What is printed is written before the command waits for more input, so that a program can ask and be answered.
 class output {
 public:
+    explicit output(bool json) : json_(json) {}
     void add(std::string_view key, std::string_view separator, std::string_view value) {
+        if (json_) {
+            text_ += '{';
+            append_json_string(text_, printable(key));
+            text_ += ": ";
+            append_json_string(text_, printable(value));
+            text_ += "}\n";
+            return;
+        }
         text_.append(key).append(separator).append(value) += '\n';
     }
     result<void> flush_when_full() { return text_.size() < full ? result<void>() : flush(); }
@@ -41,6 +51,7 @@ public:
 
 private:
     static constexpr std::size_t full = 1U << 16U;
+    bool json_;
     std::string text_;
 };
 
@@ -103,7 +114,7 @@ private:
 result<int> query_input(command_task& task, asker& from) {
     if (auto opened = from.open_all(); !opened)
         return tl::make_unexpected(opened.error());
-    output out;
+    output out(task.options.json);
     int status = 1;
     const auto ask = [&](std::string_view key) -> result<void> {
         const auto found = from.first_value(key);
@@ -139,8 +150,11 @@ result<int> query_tables(command_task& task, std::span<const char* const> files)
         return tl::make_unexpected(found.error());
     if (!*found)
         return 1;
-    output out;
-    out.add({}, {}, **found);
+    output out(task.options.json);
+    if (task.options.json)
+        out.add(*task.options.query, {}, **found);
+    else
+        out.add({}, {}, **found);
     if (auto written = out.flush(); !written)
         return tl::make_unexpected(written.error());
     return 0;
@@ -150,7 +164,7 @@ result<int> list_table(command_task& task, const char* file) {
     auto table = open(task, file);
     if (!table)
         return tl::make_unexpected(table.error());
-    output out;
+    output out(task.options.json);
     result<void> written;
     auto walked = (*table)->walk([&](std::string_view key, std::string_view value) {
         out.add(key, task.style.separator, value);

@@ -41,7 +41,7 @@ result<table_ptr> open_texthash(const std::string& name, const open_options& opt
         const auto [it, added] =
             entries.try_emplace(std::move(key), map_table::value{std::move(*value), line->line});
         if (!added)
-            warning(where + "duplicate entry: \"" + it->first + "\"");
+            warning(where + "duplicate entry: \"" + std::string(entry->key) + "\"");
     }
     return std::make_unique<map_table>("texthash:" + name, std::move(entries), file_mark(name, status));
 }
