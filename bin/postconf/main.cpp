@@ -30,6 +30,7 @@ constexpr std::string_view help = R"(usage: postconf [options] [NAME ...]
   postconf -b [FILE]          texts of notices, with values;  -t [FILE]  as templates
   -c DIRECTORY                use the main.cf and master.cf there
   postconf --explain NAME ... what a parameter is, where it is set, what it comes to and through which others
+  postconf --check            look at both files and all that they name; status 1 for warnings, 2 for errors
   --origin                    file and line before each value
   --json, -j                  a JSON object a line
   -q                          no warnings about parameters
@@ -49,6 +50,8 @@ int postconf_main(int argc, char** argv) {
     if (!where)
         log.fatal(where.error());
     opt.directory = where->directory;
+    if (opt.check)
+        return check(opt, log);
     if (opt.explain)
         return explain(opt, log);
     if (opt.has('b') || opt.has('t'))

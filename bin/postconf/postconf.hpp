@@ -29,6 +29,9 @@ namespace mta::postconf {
 // -b and -t.
 [[nodiscard]] int show_templates(const options& opt, config::command_log& log);
 
+// --check: one finding a line. 0 nothing to say, 1 warnings, 2 errors.
+[[nodiscard]] int check(const options& opt, config::command_log& log);
+
 enum class missing_file { fatal, warning };
 // The lines of master.cf and its pieces. Lines that cannot be read end the process.
 [[nodiscard]] std::vector<config::service_entry> load_services(const configuration& cfg, missing_file missing,

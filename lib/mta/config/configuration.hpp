@@ -81,6 +81,9 @@ public:
     // $-syntax. The error names file and line: "/etc/postfix/main.cf, line 7: bad numerical configuration: …".
     [[nodiscard]] result<void> validate() const;
 
+    // All that validate() could complain about, in the order of names.
+    [[nodiscard]] std::vector<error> problems() const;
+
     // Warnings found while reading ("…/main.cf, line 9: overriding earlier entry: name=value").
     [[nodiscard]] const std::vector<std::string>& warnings() const;
 

@@ -443,18 +443,28 @@ result<std::string> configuration::expand(std::string_view text) const {
 }
 
 result<void> configuration::validate() const {
+    auto found = problems();
+    if (found.empty())
+        return {};
+    return tl::make_unexpected(std::move(found.front()));
+}
+
+std::vector<error> configuration::problems() const {
+    std::vector<error> out;
+    const auto complain = [&](std::string_view name, const error& what) {
+        out.push_back(error{what.code, state_->where(name) + what.detail});
+    };
     // First those that other defaults are made of.
     for (const auto row : {param::myhostname.row, param::mydomain.row})
-        if (state_->at(row).text.empty())
-            return fail(errc::malformed, state_->where(detail::fixed_rows[row].name) + "bad string length 0 < 1: " +
-                                             std::string(detail::fixed_rows[row].name) + " = ");
+        if (const auto name = detail::fixed_rows[row].name; state_->at(row).text.empty())
+            complain(name, error{make_error_code(errc::malformed), "bad string length 0 < 1: " + std::string(name) + " = "});
     for (std::uint16_t row = 0; row < detail::row_count; ++row) {
         const auto& info = detail::fixed_rows[row];
         const bool can_differ = state_->set[row] != 0 || info.initial.find('$') != std::string_view::npos;
         if (!can_differ)
             continue;
         if (const auto value = state_->evaluate(row); !value)
-            return fail(value.error().code, state_->where(info.name) + value.error().detail);
+            complain(info.name, value.error());
     }
     for (const int i : state_->others) {
         const auto& entry = state_->settings[static_cast<std::size_t>(i)];
@@ -465,15 +475,17 @@ result<void> configuration::validate() const {
         row.name = entry.name;
         detail::slot value;
         auto expanded = state_->expand(entry.value);
-        if (!expanded)
-            return fail(expanded.error().code, state_->where(entry.name) + expanded.error().detail);
+        if (!expanded) {
+            complain(entry.name, expanded.error());
+            continue;
+        }
         value.text = std::move(*expanded);
         if (const auto done = state_->convert(row, value); !done)
-            return fail(done.error().code, state_->where(entry.name) + done.error().detail);
+            complain(entry.name, done.error());
     }
     if (const auto level = parse_level(state_->at(param::compatibility_level.row).text); !level)
-        return fail(level.error().code, state_->where("compatibility_level") + level.error().detail);
-    return {};
+        complain("compatibility_level", level.error());
+    return out;
 }
 
 const std::vector<std::string>& configuration::warnings() const {
