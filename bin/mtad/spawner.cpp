@@ -56,7 +56,7 @@ void refuse(int socket, const std::string& why) {
 }
 
 // In the child. The change of user happens in the helper, after its exec: so it can never be traced by that user.
-[[noreturn]] void become_helper(delivery::helper_user who, int socket) {
+[[noreturn]] void become_helper(delivery::helper_user who, uid_t keeper, int socket) {
     std::signal(SIGCHLD, SIG_DFL);
     std::signal(SIGPIPE, SIG_DFL);
     const int null = ::open("/dev/null", O_RDWR);
@@ -70,7 +70,7 @@ void refuse(int socket, const std::string& why) {
         ::_exit(ex_oserr);
     (void)::setpgid(0, 0);
     std::string user = std::string(helper_user_variable) + "=" + std::to_string(who.uid) + " " +
-                       std::to_string(who.gid);
+                       std::to_string(who.gid) + (who.commands ? " " + std::to_string(keeper) : "");
     std::string zone = "TZ=";
     std::vector<char*> environment{user.data()};
     if (const char* set = std::getenv("TZ"); set != nullptr) {
@@ -101,7 +101,7 @@ bool serve_one(int fd, const forbidden& never) {
     }
     const pid_t pid = ::fork();
     if (pid == 0)
-        become_helper(*who, socket);
+        become_helper(*who, never.mail_owner, socket);
     if (pid < 0)
         refuse(socket, "cannot start a delivery helper: " + std::generic_category().message(errno));
     return true;

@@ -1,6 +1,8 @@
 // The one file that compiles this area's .ipp bodies.
 #include <mta/delivery/agents.ipp>
 #include <mta/delivery/aliases.ipp>
+#include <mta/delivery/command.ipp>
+#include <mta/delivery/command_status.ipp>
 #include <mta/delivery/delivered_to.ipp>
 #include <mta/delivery/error_results.ipp>
 #include <mta/delivery/forward_client.ipp>

@@ -16,14 +16,17 @@
 #include <string_view>
 
 #include <mta/core/result.hpp>
+#include <mta/delivery/command.hpp>
 #include <mta/delivery/mailbox.hpp>
 
 namespace mta::delivery {
 
-// The user that a helper becomes. gid is its only group.
+// The user that a helper becomes. gid is its only group. One that runs commands may start set-gid programs and serves
+// nothing else; its user, who is the commands', may not signal it.
 struct helper_user {
     uid_t uid = 0;
     gid_t gid = 0;
+    bool commands = false;
     auto operator<=>(const helper_user&) const = default;
 };
 
@@ -34,6 +37,7 @@ inline constexpr std::size_t spawn_request_size = 32;
 enum class helper_operation {
     deliver, // write job with the attached queue file
     read,    // read a small text file that the user controls (.forward, :include:)
+    run,     // give the attached queue file to a command
 };
 
 struct helper_request {
@@ -41,6 +45,7 @@ struct helper_request {
     mailbox_job job;  // deliver
     std::string path; // read
     bool follow_link = false; // read: the file may be reached through a symbolic link
+    command_job command;      // run
 
     [[nodiscard]] std::string encode() const;
     [[nodiscard]] static result<helper_request> parse(std::string_view bytes);

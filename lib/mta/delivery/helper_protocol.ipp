@@ -82,6 +82,36 @@ result<mailbox_job> job_from(const attr_list& list) {
     return job;
 }
 
+void put_command(attr_writer& out, const command_job& job) {
+    out.put("line", job.line).put("shell", job.shell).put("directory", job.directory);
+    out.put("time_limit", job.time_limit).put("file_limit", job.file_limit).put("sender", job.message.sender);
+    out.put("original", job.message.original).put("delivered_to", job.message.delivered_to);
+    out.put("data_offset", job.message.data_offset);
+    out.put("variables", static_cast<long long>(job.environment.size()));
+    for (std::size_t number = 0; number < job.environment.size(); ++number)
+        out.put("variable" + std::to_string(number), job.environment[number]);
+}
+
+result<command_job> command_from(const attr_list& list) {
+    command_job job;
+    job.line = list.get("line");
+    job.shell = list.get("shell");
+    job.directory = list.get("directory");
+    job.message.sender = list.get("sender");
+    job.message.original = list.get("original");
+    job.message.delivered_to = list.get("delivered_to");
+    std::size_t variables = 0;
+    constexpr long long most = 1LL << 62;
+    fields numbers(list);
+    numbers.into(job.time_limit, "time_limit", 1000000000).into(job.file_limit, "file_limit", most);
+    numbers.into(job.message.data_offset, "data_offset", most).into(variables, "variables", 1000);
+    if (!numbers.outcome())
+        return tl::make_unexpected(numbers.outcome().error());
+    for (std::size_t number = 0; number < variables; ++number)
+        job.environment.emplace_back(list.get("variable" + std::to_string(number)));
+    return job;
+}
+
 helper_answer refused(std::string why) { return {defer("4.2.0", std::move(why)), true, {}}; }
 helper_answer not_trusted(std::string why) { return {bounce("5.2.0", std::move(why)), true, {}}; }
 
@@ -136,8 +166,8 @@ helper_answer read_user_file(const std::string& path, bool follow_link) {
 
 std::array<char, spawn_request_size> encode_spawn_request(helper_user who) {
     std::array<char, spawn_request_size> out{};
-    std::snprintf(out.data(), out.size(), "%14lu %14lu", static_cast<unsigned long>(who.uid),
-                  static_cast<unsigned long>(who.gid));
+    std::snprintf(out.data(), out.size(), "%14lu %14lu%s", static_cast<unsigned long>(who.uid),
+                  static_cast<unsigned long>(who.gid), who.commands ? " c" : "");
     return out;
 }
 
@@ -145,20 +175,25 @@ result<helper_user> parse_spawn_request(std::string_view bytes) {
     if (bytes.size() != spawn_request_size)
         return bad_request("spawn request");
     const auto words = split(bytes.substr(0, bytes.find('\0')), " ");
-    if (words.size() != 2)
+    if (words.size() != 2 && (words.size() != 3 || words[2] != "c"))
         return bad_request("spawn request");
     const auto uid = parse_integer(words[0]);
     const auto gid = parse_integer(words[1]);
     constexpr long long most = 0xFFFFFFFE; // the highest value is "no user"
     if (!uid || !gid || *uid < 0 || *uid > most || *gid < 0 || *gid > most)
         return bad_request("spawn request");
-    return helper_user{static_cast<uid_t>(*uid), static_cast<gid_t>(*gid)};
+    return helper_user{static_cast<uid_t>(*uid), static_cast<gid_t>(*gid), words.size() == 3};
 }
 
 std::string helper_request::encode() const {
     attr_writer out;
     if (operation == helper_operation::read)
         return out.put("operation", "read").put("path", path).put("follow_link", follow_link ? 1 : 0).finish();
+    if (operation == helper_operation::run) {
+        out.put("operation", "run");
+        put_command(out, command);
+        return out.finish();
+    }
     out.put("operation", "deliver").put("style", job.style == mailbox_style::mbox ? 0 : 1);
     out.put("path", job.path).put("hostname", job.hostname).put("sender", job.sender);
     out.put("original", job.original).put("delivered_to", job.delivered_to);
@@ -182,6 +217,14 @@ result<helper_request> helper_request::parse(std::string_view bytes) {
         out.follow_link = list->get("follow_link") == "1";
         if (out.path.empty() || out.path.front() != '/')
             return bad_request("path");
+        return out;
+    }
+    if (operation == "run") {
+        out.operation = helper_operation::run;
+        auto command = command_from(*list);
+        if (!command)
+            return tl::make_unexpected(command.error());
+        out.command = std::move(*command);
         return out;
     }
     if (operation != "deliver")
@@ -218,6 +261,8 @@ result<helper_answer> helper_answer::parse(std::string_view bytes) {
 helper_answer perform(const helper_request& request, int queue_file) {
     if (request.operation == helper_operation::read)
         return read_user_file(request.path, request.follow_link);
+    if (request.operation == helper_operation::run)
+        return {deliver_to_command(request.command, queue_file), false, {}};
     return {deliver_to_mailbox(request.job, queue_file), false, {}};
 }
 

@@ -30,6 +30,9 @@ public:
 
     helper_answer perform_as(helper_user who, const helper_request& request, int queue_file) override {
         const std::string text = request.encode();
+        who.commands = request.operation == helper_operation::run;
+        // A command has its own limit; what the helper does after it takes moments.
+        const auto limit = limits_.answer + std::chrono::seconds(who.commands ? request.command.time_limit : 0);
         // A kept helper may have gone meanwhile: that shows before it has done anything, and a new one is asked.
         for (bool fresh = false;;) {
             auto helper = fresh ? std::nullopt : take(who);
@@ -46,7 +49,7 @@ public:
                 // A helper that was refused has left its answer behind.
             }
             bool unasked = false;
-            auto answer = receive(helper->get(), unasked);
+            auto answer = receive(helper->get(), limit, unasked);
             if (!answer && unasked && !fresh)
                 continue;
             if (!answer)
@@ -83,8 +86,8 @@ private:
     }
 
     // unasked: the helper went away without having taken the request.
-    [[nodiscard]] result<helper_answer> receive(int socket, bool& unasked) const {
-        if (auto ready = wait_readable(socket, limits_.answer); !ready)
+    [[nodiscard]] result<helper_answer> receive(int socket, std::chrono::seconds limit, bool& unasked) const {
+        if (auto ready = wait_readable(socket, limit); !ready)
             return tl::make_unexpected(ready.error());
         auto message = receive_with_fds(socket);
         if (!message && message.error().code == std::errc::connection_reset) {
