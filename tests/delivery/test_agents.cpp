@@ -35,6 +35,14 @@ public:
             const auto it = files.find(request.path);
             return {sent("read"), it != files.end(), it != files.end() ? it->second : ""};
         }
+        if (request.operation == helper_operation::run) {
+            const auto& job = request.command;
+            runs.push_back(std::to_string(who.uid) + " " + job.line + " in " + job.directory + " with " +
+                           join(job.environment, " "));
+            headers.push_back(job.message.sender + " " + job.message.original + " " + job.message.delivered_to);
+            return {failing.contains(job.line) ? defer("4.3.0", "temporary failure")
+                                               : sent("delivered to command: " + job.line), false, {}};
+        }
         writes.push_back(std::to_string(who.uid) + " " + request.job.path + " <" + request.job.sender + "> " +
                          request.job.original + " " + request.job.delivered_to);
         if (failing.contains(request.job.path))
@@ -47,6 +55,8 @@ public:
     std::set<std::string> failing;
     std::vector<std::string> reads;
     std::vector<std::string> writes;
+    std::vector<std::string> runs;
+    std::vector<std::string> headers;
 };
 
 struct fixture {
@@ -55,6 +65,8 @@ struct fixture {
     std::map<std::string, user> users;
     bool alias_trouble = false;
     bool account_trouble = false;
+    std::function<result<std::optional<std::string>>(const std::string&)> mailbox_command;
+    bool probe = false;
     std::vector<forward_message> forwarded;
     local_settings settings;
     message_file message{{"Subject: x", "Delivered-To: looping@example.com", "", "Delivered-To: joe@example.com"}};
@@ -75,6 +87,10 @@ struct fixture {
         settings.files_allowed = settings.commands_allowed = {expansion_source::alias, expansion_source::forward};
         settings.forward_path = "$home/.forward${recipient_delimiter}${extension}, $home/.forward";
         settings.default_user = {65534, 65534};
+        settings.commands.value_filter = settings.commands.directory_filter =
+            "@%-_=+:,./0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        settings.commands.queue_directory = "/queue";
+        settings.commands.environment = {"PATH=/bin"};
         settings.myhostname = "mail.example.com";
     }
 
@@ -92,6 +108,13 @@ struct fixture {
             const auto it = users.find(name);
             return it == users.end() ? std::nullopt : std::optional(it->second);
         };
+        lookups.mailbox_command = mailbox_command;
+        lookups.owner = [this](uid_t uid) -> result<std::optional<user>> {
+            for (const auto& [name, who] : users)
+                if (who.uid == uid)
+                    return who;
+            return std::optional<user>();
+        };
         lookups.resolve = [](const std::string&, const std::string& to) -> result<resolved_address> {
             const std::string full = to.find('@') == std::string::npos ? to + "@example.com" : to;
             return resolved_address{full, lower(full).ends_with("@example.com"), full.find("..") != std::string::npos};
@@ -104,6 +127,8 @@ struct fixture {
         auto agent = make_local_agent(settings, std::move(lookups), port);
         request from;
         from.sender = "sender@example.org";
+        from.probe = probe;
+        from.client = {{"client_address", "192.0.2.1"}, {"log_client_name", "x"}};
         from.data_offset = message.data_offset;
         recipient_ref to;
         to.address = address;
@@ -276,11 +301,65 @@ TEST_CASE("files and commands of aliases", "[delivery][local][da-cmd-limits]") {
     CHECK(summary(f.deliver("d@example.com")) == "d@example.com 2.0.0 delivered to maildir");
     CHECK(summary(f.deliver("n@example.com")) == "n@example.com 2.0.0 delivered to file: /dev/null");
     CHECK(f.deliver("mixed@example.com").status.delivered());
-    CHECK(f.deliver("c@example.com").status.outcome == outcome::deferred);
+    CHECK(summary(f.deliver("c@example.com")) == "c@example.com 2.0.0 delivered to command: /bin/prog");
     f.settings.files_allowed.clear();
     f.settings.commands_allowed.clear();
     CHECK(summary(f.deliver("f@example.com")) == "f@example.com 5.7.1 mail to file is restricted");
     CHECK(summary(f.deliver("c@example.com")) == "c@example.com 5.7.1 mail to command is restricted");
+}
+
+TEST_CASE("a command is told whom the mail is for", "[delivery][local]") {
+    fixture f;
+    f.aliases = {{"c", "\"|/bin/prog\""}, {"d", "c"}, {"owned", "\"|/bin/prog\""}, {"owner-owned", "jim"}};
+    const auto environment = [&](const std::string& to) {
+        CHECK(f.deliver(to).status.delivered());
+        return f.port.runs.back();
+    };
+    CHECK(environment("c+a`b@example.com") ==
+          "65534 /bin/prog in /queue with PATH=/bin USER=c LOGNAME=c LOCAL=c+a_b EXTENSION=a_b DOMAIN=example.com "
+          "RECIPIENT=c+a_b@example.com ORIGINAL_RECIPIENT=c+a_b@example.com SENDER=sender@example.org CLIENT_ADDRESS=192.0.2.1");
+    CHECK(f.port.headers.back() == "sender@example.org c+a`b@example.com c+a`b@example.com");
+    CHECK(environment("d@example.com").find("RECIPIENT=c@example.com ORIGINAL_RECIPIENT=d@example.com") != std::string::npos);
+    CHECK(environment("owned@example.com").find("ORIGINAL_RECIPIENT") == std::string::npos);
+    CHECK(f.port.headers.back() == "owner-owned@example.com  owned@example.com");
+    f.port.files["/home/joe/.forward"] = "\"|prog x\"";
+    f.settings.commands.directory = "$home";
+    f.settings.delivered_in_commands = false;
+    CHECK(environment("joe@example.com").starts_with("1001 prog x in /home/joe with PATH=/bin HOME=/home/joe USER=joe "));
+    CHECK(f.port.headers.back() == "sender@example.org joe@example.com ");
+}
+
+TEST_CASE("each command of a list runs once, and the others are served whatever it does", "[delivery][local][da-cmd-limits]") {
+    fixture f;
+    f.aliases = {{"two", "\"|one\", \"|one\", \"|ONE\", joe, nosuch"}};
+    f.port.failing.insert("one");
+    const auto done = f.deliver("two@example.com");
+    CHECK(done.status.outcome == outcome::deferred);
+    CHECK(f.port.runs.size() == 2);
+    CHECK(f.port.writes.size() == 1);
+    CHECK(done.events.size() == 4);
+    f.probe = true;
+    CHECK(summary(f.deliver("two@example.com")).starts_with("two@example.com 2.0.0 delivers to command: one; "));
+    CHECK(f.port.runs.size() == 2);
+}
+
+TEST_CASE("mailbox_command takes the place of the mailbox", "[delivery][local]") {
+    fixture f;
+    f.settings.mailbox_command = "deliver $x";
+    f.aliases = {{"list", "joe"}};
+    CHECK(summary(f.deliver("list@example.com")) == "joe@example.com 2.0.0 delivered to command: deliver $x");
+    CHECK(f.port.runs.back().starts_with("1001 deliver $x in /queue with PATH=/bin HOME=/home/joe USER=joe "));
+    CHECK(f.deliver("root@example.com").status.delivered());
+    CHECK(f.port.runs.back().starts_with("65534 deliver $x in /queue with PATH=/bin HOME=/root SHELL=/bin/sh USER=root "));
+    f.mailbox_command = [](const std::string& name) -> result<std::optional<std::string>> {
+        if (name == "jim")
+            return fail(errc::temporary, "table is down");
+        return name == "jane" ? std::optional<std::string>("hers") : std::nullopt;
+    };
+    CHECK(f.deliver("joe@example.com").status.reason == "delivered to command: deliver $x");
+    CHECK(f.deliver("jane+x@example.com").status.reason == "delivered to command: hers");
+    CHECK(f.deliver("jim@example.com").status.outcome == outcome::deferred);
+    CHECK(f.port.writes.empty());
 }
 
 TEST_CASE("an :include: file is read as its owner and its addresses forwarded", "[delivery][local][C6]") {
@@ -332,8 +411,9 @@ TEST_CASE(".forward files are followed when nobody else can have written them", 
     SECTION("a command") {
         f.port.files[path] = "\"|/usr/bin/vacation joe\", \\joe";
         const auto done = f.deliver("joe@example.com");
-        CHECK(done.status.outcome == outcome::deferred);
-        CHECK(f.port.writes.empty());
+        CHECK(done.status.delivered());
+        CHECK(f.port.runs.size() == 1);
+        CHECK(f.port.writes.size() == 1);
     }
     SECTION("a file") {
         f.port.files[path] = "/home/joe/all";
@@ -385,9 +465,9 @@ TEST_CASE("nothing is delivered as root", "[delivery][local][C6]") {
 
 TEST_CASE("what is configured and not done yet defers", "[delivery][local]") {
     fixture f;
-    f.settings.not_supported = "mailbox_command";
+    f.settings.not_supported = "mailbox_transport";
     CHECK(summary(f.deliver("joe@example.com")) ==
-          "joe@example.com 4.3.5 mailbox_command is not supported by this version");
+          "joe@example.com 4.3.5 mailbox_transport is not supported by this version");
     CHECK(f.deliver("nosuch@example.com").status.outcome == outcome::bounced);
     f.settings.unknown_user_transport = "fallback_transport";
     CHECK(f.deliver("nosuch@example.com").status.outcome == outcome::deferred);

@@ -1,7 +1,9 @@
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <mutex>
 
 #include <mta/core/text.hpp>
@@ -69,6 +71,41 @@ private:
     std::vector<std::string> words_;
     result<shared_maps> tables_;
     std::chrono::steady_clock::time_point looked_ = std::chrono::steady_clock::now();
+};
+
+// Who owns the file of the table that has a key: what aliases name is done with the owner's rights.
+class alias_owners {
+public:
+    explicit alias_owners(std::vector<std::string> words) : words_(std::move(words)) {}
+
+    // nullopt: root, or nobody in particular.
+    [[nodiscard]] std::optional<uid_t> find(const std::string& key) {
+        const std::lock_guard guard(mutex_);
+        while (tables_.size() < words_.size())
+            tables_.push_back(std::make_unique<live_maps>("alias_maps", std::vector<std::string>{words_[tables_.size()]}));
+        for (std::size_t number = 0; number < words_.size(); ++number)
+            if (const auto value = tables_[number]->find(key); !value || *value)
+                return owner_of(words_[number]);
+        return std::nullopt;
+    }
+
+private:
+    [[nodiscard]] static std::optional<uid_t> owner_of(const std::string& word) {
+        const auto colon = word.find(':');
+        const std::string type = word.substr(0, colon);
+        std::string file = colon == std::string::npos ? "" : word.substr(colon + 1);
+        if (type == "hash" || type == "btree")
+            file += ".db";
+        else if (type == "lmdb" || type == "cdb")
+            file += "." + type;
+        struct stat found {};
+        if (file.empty() || file.front() != '/' || ::stat(file.c_str(), &found) != 0 || found.st_uid == 0)
+            return std::nullopt;
+        return found.st_uid;
+    }
+    std::mutex mutex_;
+    std::vector<std::string> words_;
+    std::vector<std::unique_ptr<live_maps>> tables_;
 };
 
 // Where an address leads, in the same way as for new mail. As with tables, what cannot be opened is tried again.
@@ -178,6 +215,24 @@ std::string first_set(const config::configuration& cfg, Parameters... names) {
     return out;
 }
 
+command_settings commands_from(const config::configuration& cfg) {
+    command_settings out;
+    out.shell = cfg[param::local_command_shell];
+    out.directory = cfg[param::command_execution_directory];
+    out.directory_filter = cfg[param::execution_directory_expansion_filter];
+    out.value_filter = cfg[param::command_expansion_filter];
+    out.queue_directory = cfg[param::queue_directory];
+    out.time_limit = static_cast<int>(cfg[param::command_time_limit].count());
+    out.environment = {"PATH=/usr/bin:/bin"};
+    for (const auto& word : cfg[param::export_environment]) {
+        if (word.find('=') != std::string::npos)
+            out.environment.push_back(word);
+        else if (const char* value = std::getenv(word.c_str()); value != nullptr)
+            out.environment.push_back(word + "=" + value);
+    }
+    return out;
+}
+
 result<local_settings> settings_from(const config::configuration& cfg) {
     local_settings out;
     auto job = common_job(cfg, param::mailbox_delivery_lock, param::mailbox_size_limit);
@@ -194,6 +249,7 @@ result<local_settings> settings_from(const config::configuration& cfg) {
     out.expand_owner = cfg[param::expand_owner_alias];
     out.reset_owner = cfg[param::reset_owner_alias];
     const auto& headers = cfg[param::prepend_delivered_header];
+    out.delivered_in_commands = std::ranges::find(headers, "command") != headers.end();
     out.delivered_in_files = std::ranges::find(headers, "file") != headers.end();
     out.delivered_in_forwards = std::ranges::find(headers, "forward") != headers.end();
     out.home_mailbox = cfg[param::home_mailbox];
@@ -202,8 +258,9 @@ result<local_settings> settings_from(const config::configuration& cfg) {
     out.commands_allowed = sources(cfg[param::allow_mail_to_commands]);
     out.forward_path = cfg[param::forward_path];
     out.luser_relay = cfg[param::luser_relay];
-    out.not_supported =
-        first_set(cfg, "mailbox_transport_maps", "mailbox_transport", "mailbox_command_maps", "mailbox_command");
+    out.commands = commands_from(cfg);
+    out.mailbox_command = cfg[param::mailbox_command];
+    out.not_supported = first_set(cfg, "mailbox_transport_maps", "mailbox_transport");
     out.unknown_user_transport = first_set(cfg, "fallback_transport_maps", "fallback_transport");
     out.myhostname = cfg[param::myhostname];
     out.mail_name = cfg[param::mail_name];
@@ -221,12 +278,20 @@ result<std::unique_ptr<agent>> make_local_agent(const config::configuration& cfg
     auto words = cfg[param::alias_maps];
     if (!cfg.is_set("alias_maps"))
         std::erase_if(words, [](const std::string& word) { return word.starts_with("nis:"); });
-    auto aliases = std::make_shared<live_maps>("alias_maps", std::move(words));
+    auto aliases = std::make_shared<live_maps>("alias_maps", words);
+    // Each by itself, to tell whose it is; opened once a command, a file or a list asks.
+    auto owners = std::make_shared<alias_owners>(std::move(words));
     const auto router = std::make_shared<live_router>(cfg, std::move(transport));
 
     local_lookups lookups;
     lookups.alias = [aliases](const std::string& key) { return aliases->find(key); };
+    lookups.alias_owner = [owners](const std::string& key) { return owners->find(key); };
     lookups.account = [](const std::string& name) { return find_user(name); };
+    lookups.owner = [](uid_t uid) { return find_user(uid); };
+    if (const auto& maps = cfg[param::mailbox_command_maps]; !maps.empty()) {
+        auto tables = std::make_shared<live_maps>("mailbox_command_maps", maps);
+        lookups.mailbox_command = [tables](const std::string& name) { return tables->find(name); };
+    }
     lookups.qualify = [router](const std::string& name) { return router->qualify(name); };
     lookups.resolve = [router](const std::string& sender, const std::string& address) {
         return router->resolve(sender, address);

@@ -10,6 +10,7 @@
 #include <mta/delivery/helper_protocol.ipp>
 #include <mta/delivery/local_account.ipp>
 #include <mta/delivery/local_agent.ipp>
+#include <mta/delivery/local_command.ipp>
 #include <mta/delivery/local_targets.ipp>
 #include <mta/delivery/mailbox.ipp>
 #include <mta/delivery/mailbox_warnings.ipp>

@@ -61,6 +61,8 @@ bool local_delivery::dot_forward(const path& way, const user& who, const forward
         ++next.depth;
         next.source = expansion_source::forward;
         next.rights = {who.uid, who.gid};
+        next.home = who.home;
+        next.shell = who.shell;
         next.user = who.name;
         next.forwards = true;
         destinations(next, list);
@@ -92,7 +94,32 @@ spool_access mailbox_user(const std::string& spool, const user& who) {
 
 } // namespace
 
+bool local_delivery::find_mailbox_command(const path& way, const user& who, std::optional<std::string>& line) {
+    if (lookups_.mailbox_command) {
+        auto found = lookups_.mailbox_command(who.name);
+        if (!found) {
+            warn("mailbox_command_maps lookup of \"" + who.name + "\": " + found.error().text());
+            event(way, defer("4.3.0", "mailbox_command_maps lookup failure"));
+            return false;
+        }
+        line = std::move(*found);
+    }
+    if (!line && !settings_.mailbox_command.empty())
+        line = settings_.mailbox_command;
+    return true;
+}
+
 void local_delivery::mailbox(const path& way, const user& who) {
+    std::optional<std::string> line;
+    if (!find_mailbox_command(way, who, line))
+        return;
+    if (line) {
+        path own = way;
+        own.rights = who.uid == 0 ? settings_.default_user : helper_user{who.uid, who.gid};
+        own.home = who.home;
+        own.shell = who.shell;
+        return event(way, run(own, *line));
+    }
     if (who.uid == 0) {
         event(way, defer("4.2.0", "mail is never delivered as root: make \"" + who.name +
                                               "\" an alias of another account"));

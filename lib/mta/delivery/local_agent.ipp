@@ -110,12 +110,35 @@ bool local_delivery::one_alias(const path& way, const std::string& name) {
     next.aliases.push_back(name);
     ++next.depth;
     next.source = expansion_source::alias;
-    next.rights = settings_.default_user;
+    if (!take_rights(next, name, list)) {
+        warn("cannot find the owner of the alias database with \"" + name + "\"");
+        event(way, defer("4.3.0", "cannot find alias database owner"));
+        return true;
+    }
     if (!find_owner(next, name)) {
         event(way, defer("4.3.0", "alias database unavailable"));
         return true;
     }
     destinations(next, list);
+    return true;
+}
+
+bool local_delivery::take_rights(path& way, const std::string& name, const std::vector<destination>& list) {
+    way.rights = settings_.default_user;
+    way.home.clear();
+    way.shell.clear();
+    const auto is_address = [](const destination& one) { return one.kind == destination_kind::address; };
+    if (!lookups_.alias_owner || std::ranges::all_of(list, is_address))
+        return true;
+    const auto uid = lookups_.alias_owner(name);
+    if (!uid)
+        return true;
+    const auto who = lookups_.owner(*uid);
+    if (!who || !*who)
+        return false;
+    way.rights = {(*who)->uid, (*who)->gid};
+    way.home = (*who)->home;
+    way.shell = (*who)->shell;
     return true;
 }
 
@@ -143,10 +166,6 @@ bool local_delivery::find_owner(path& way, const std::string& name) {
 }
 
 void local_delivery::destinations(const path& way, const std::vector<destination>& list) {
-    // Before anybody is served, since what is deferred is tried again as a whole.
-    for (const auto& one : list)
-        if (one.kind == destination_kind::command && allowed(settings_.commands_allowed, way.source))
-            return command(way);
     for (const auto& one : list) {
         if (++destinations_ > most_destinations) {
             event(way, defer("4.3.0", "too many destinations in one alias expansion"));
@@ -161,7 +180,7 @@ void local_delivery::expand(const path& way, const destination& one) {
     case destination_kind::file:
         return file(way, one.value);
     case destination_kind::command:
-        return command(way);
+        return command(way, one.value);
     case destination_kind::include:
         return include(way, one.value);
     case destination_kind::address:
@@ -215,6 +234,10 @@ void local_delivery::add_forward(const path& way, std::string address) {
 }
 
 void local_delivery::send_forwards() {
+    // What is deferred is tried again as a whole: whoever is served then must not have had it already.
+    const auto is_deferred = [](const delivery_event& one) { return one.status.outcome == outcome::deferred; };
+    if (std::ranges::any_of(out_.events, is_deferred))
+        return;
     for (const auto& one : forwards_) {
         if (one.recipients.empty())
             continue;

@@ -1,13 +1,15 @@
 // One recipient's local delivery while it runs: the state that the parts of the local agent share.
 //
 // A part of local_agent.hpp, for its own .ipp files: aliases and addresses (local_agent.ipp), files, commands and
-// lists (local_targets.ipp), accounts with their .forward files and mailboxes (local_account.ipp).
+// lists (local_targets.ipp), running commands (local_command.ipp), accounts with their .forward files and mailboxes (local_account.ipp).
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <mta/address/parts.hpp>
@@ -47,6 +49,7 @@ private:
         expansion_source source = expansion_source::alias;
         helper_user rights;    // who files and further lists are written and read as
         std::string user;      // whose .forward this is: his own name in it means his mailbox
+        std::string home, shell; // of whoever has the rights; empty for default_user
         bool owned = false;    // an owner- alias replaced the sender
         bool forwards = false; // accounts become recipients of a new message even when they are local
     };
@@ -61,11 +64,17 @@ private:
     [[nodiscard]] bool alias(const path& way, const std::string& name);
     [[nodiscard]] bool one_alias(const path& way, const std::string& name);
     [[nodiscard]] bool find_owner(path& way, const std::string& name);
+    // Gives way the rights of whoever owns the table that has the alias. False: could not be told.
+    [[nodiscard]] bool take_rights(path& way, const std::string& name, const std::vector<destination>& list);
     void destinations(const path& way, const std::vector<destination>& list);
     void expand(const path& way, const destination& one);
     void expand_address(const path& way, const destination& one);
     void file(const path& way, const std::string& name);
-    void command(const path& way);
+    void command(const path& way, const std::string& line);
+    [[nodiscard]] status run(const path& way, const std::string& line);
+    [[nodiscard]] std::vector<std::string> environment(const path& way) const;
+    // The mailbox_command of an account; nullopt: it has a mailbox. False: could not be told, and an event says so.
+    [[nodiscard]] bool find_mailbox_command(const path& way, const user& who, std::optional<std::string>& line);
     void refuse_include(const path& way, const std::string& name, const status& why);
     void include(const path& way, const std::string& name);
     void account(const path& way, const std::string& name, const address::local_parts& parts, std::string_view domain,
@@ -97,6 +106,7 @@ private:
     int queue_file_;
     std::vector<std::string> loops_;
     std::set<std::string> seen_;
+    std::set<std::pair<std::string, std::string>> commands_; // that ran, and for which address
     std::vector<pending_forward> forwards_;
     std::size_t destinations_ = 0;
     agent_result out_;

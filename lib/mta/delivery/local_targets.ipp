@@ -52,11 +52,12 @@ void local_delivery::file(const path& way, const std::string& name) {
     event(way, std::move(done));
 }
 
-void local_delivery::command(const path& way) {
+void local_delivery::command(const path& way, const std::string& line) {
     if (!allowed(settings_.commands_allowed, way.source))
-        event(way, bounce("5.7.1", "mail to command is restricted"));
-    else
-        event(way, defer("4.3.5", "delivery to commands is not supported by this version"));
+        return event(way, bounce("5.7.1", "mail to command is restricted"));
+    if (!commands_.emplace(way.address, line).second)
+        return;
+    event(way, run(way, line));
 }
 
 // What is wrong with the file is a mistake of whoever runs the list, unless it is only that this system, which reads
@@ -93,7 +94,17 @@ void local_delivery::include(const path& way, const std::string& name) {
             warn("unable to lookup :include: file " + name + ": " + std::generic_category().message(reason));
             return refuse_configuration(way.address, reason == ENOENT || reason == ENOTDIR);
         }
-        next.rights = found.st_uid == 0 ? settings_.default_user : helper_user{found.st_uid, found.st_gid};
+        next.rights = settings_.default_user;
+        next.home.clear();
+        next.shell.clear();
+        if (found.st_uid != 0) {
+            const auto owner = lookups_.owner ? lookups_.owner(found.st_uid) : result<std::optional<user>>(std::nullopt);
+            next.rights = helper_user{found.st_uid, found.st_gid};
+            if (owner && *owner) {
+                next.home = (*owner)->home;
+                next.shell = (*owner)->shell;
+            }
+        }
     }
     helper_request request;
     request.operation = helper_operation::read;
