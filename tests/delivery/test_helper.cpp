@@ -86,6 +86,27 @@ TEST_CASE("a user's file is read when it is his alone", "[delivery][helper][C6]"
         CHECK(answer.found);
         CHECK(answer.text == "joe\n");
     }
+    SECTION("in pieces") {
+        std::string text;
+        while (text.size() <= 2 * user_file_piece)
+            text += "member" + std::to_string(text.size()) + "@example.com\n";
+        REQUIRE(replace_file(path, text, 0600));
+        std::string seen;
+        bool more = true;
+        std::string version;
+        for (int turns = 0; more && turns < 10; ++turns) {
+            request.offset = static_cast<long long>(seen.size());
+            const auto answer = perform(request, -1);
+            REQUIRE(answer.status.delivered());
+            seen += answer.text;
+            more = answer.more;
+            CHECK((version.empty() || version == answer.version));
+            version = answer.version;
+        }
+        CHECK(seen == text);
+        REQUIRE(replace_file(path, text + "x", 0600));
+        CHECK(perform(request, -1).version != version);
+    }
     SECTION("refused") {
         const std::string kind = GENERATE(values<std::string>({"writable", "fifo", "directory", "large", "nul", "dangling"}));
         CAPTURE(kind);

@@ -45,6 +45,7 @@ struct helper_request {
     mailbox_job job;  // deliver
     std::string path; // read
     bool follow_link = false; // read: the file may be reached through a symbolic link
+    long long offset = 0;     // read: from here on, at most user_file_piece bytes
     command_job command;      // run
 
     [[nodiscard]] std::string encode() const;
@@ -54,7 +55,9 @@ struct helper_request {
 struct helper_answer {
     delivery::status status; // delivered: done, or read; bounced: no file to be trusted; else why not
     bool found = false;      // read: the file exists
-    std::string text;        // read: its content
+    std::string text{};      // read: its content from the offset on
+    bool more = false;       // read: there is more behind that
+    std::string version{};   // read: changes when the file does
 
     [[nodiscard]] std::string encode() const;
     [[nodiscard]] static result<helper_answer> parse(std::string_view bytes);
@@ -63,6 +66,8 @@ struct helper_answer {
 // Performs one request as the running user. queue_file may be -1 for read.
 [[nodiscard]] helper_answer perform(const helper_request& request, int queue_file);
 
-inline constexpr std::size_t user_file_limit = std::size_t{48} * 1024;
+// Bytes of one answer, and of a whole file that is read in pieces.
+inline constexpr std::size_t user_file_piece = std::size_t{48} * 1024;
+inline constexpr std::size_t user_file_limit = std::size_t{16} << 20;
 
 } // namespace mta::delivery

@@ -129,7 +129,7 @@ helper_answer not_opened(const std::string& path, int reason) {
 }
 
 // A file that decides where mail goes must not be in everybody's hands.
-helper_answer read_user_file(const std::string& path, bool follow_link) {
+helper_answer read_user_file(const std::string& path, bool follow_link, long long offset) {
     const unique_fd file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | (follow_link ? 0 : O_NOFOLLOW)));
     if (!file)
         return not_opened(path, errno);
@@ -142,10 +142,12 @@ helper_answer read_user_file(const std::string& path, bool follow_link) {
         return not_trusted("file " + path + " is world writable");
     if (found.st_uid != ::geteuid() && found.st_uid != 0)
         return not_trusted("file " + path + " has bad owner uid " + std::to_string(found.st_uid));
-    std::string text(user_file_limit + 1, '\0');
+    if (found.st_size > static_cast<off_t>(user_file_limit))
+        return refused(path + ": larger than " + std::to_string(user_file_limit) + " bytes");
+    std::string text(user_file_piece, '\0');
     std::size_t used = 0;
     while (used < text.size()) {
-        const auto got = ::read(file.get(), text.data() + used, text.size() - used);
+        const auto got = ::pread(file.get(), text.data() + used, text.size() - used, offset + static_cast<off_t>(used));
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
@@ -154,12 +156,14 @@ helper_answer read_user_file(const std::string& path, bool follow_link) {
             break;
         used += static_cast<std::size_t>(got);
     }
-    if (used > user_file_limit)
-        return refused(path + ": larger than " + std::to_string(user_file_limit) + " bytes");
     text.resize(used);
     if (text.find('\0') != std::string::npos)
         return refused(path + ": contains a NUL byte");
-    return {sent("read"), true, std::move(text)};
+    helper_answer out{sent("read"), true, std::move(text)};
+    out.more = offset + static_cast<long long>(used) < found.st_size;
+    out.version = std::to_string(found.st_ino) + " " + std::to_string(found.st_size) + " " +
+                  std::to_string(found.st_mtim.tv_sec) + "." + std::to_string(found.st_mtim.tv_nsec);
+    return out;
 }
 
 } // namespace
@@ -188,7 +192,7 @@ result<helper_user> parse_spawn_request(std::string_view bytes) {
 std::string helper_request::encode() const {
     attr_writer out;
     if (operation == helper_operation::read)
-        return out.put("operation", "read").put("path", path).put("follow_link", follow_link ? 1 : 0).finish();
+        return out.put("operation", "read").put("path", path).put("follow_link", follow_link ? 1 : 0).put("offset", offset).finish();
     if (operation == helper_operation::run) {
         out.put("operation", "run");
         put_command(out, command);
@@ -215,6 +219,7 @@ result<helper_request> helper_request::parse(std::string_view bytes) {
         out.operation = helper_operation::read;
         out.path = list->get("path");
         out.follow_link = list->get("follow_link") == "1";
+        out.offset = std::max(list->number("offset", 0), 0LL);
         if (out.path.empty() || out.path.front() != '/')
             return bad_request("path");
         return out;
@@ -240,7 +245,8 @@ std::string helper_answer::encode() const {
     attr_writer out;
     out.put("outcome", static_cast<long long>(status.outcome)).put("dsn", status.dsn).put("reason", status.reason);
     out.put("diag_type", status.diag_type).put("diag_text", status.diag_text);
-    return out.put("found", found ? 1 : 0).put("text", text).finish();
+    out.put("found", found ? 1 : 0).put("more", more ? 1 : 0).put("version", version);
+    return out.put("text", text).finish();
 }
 
 result<helper_answer> helper_answer::parse(std::string_view bytes) {
@@ -255,12 +261,14 @@ result<helper_answer> helper_answer::parse(std::string_view bytes) {
                   std::string(list->get("diag_type")), std::string(list->get("diag_text"))};
     out.found = list->get("found") == "1";
     out.text = list->get("text");
+    out.more = list->get("more") == "1";
+    out.version = list->get("version");
     return out;
 }
 
 helper_answer perform(const helper_request& request, int queue_file) {
     if (request.operation == helper_operation::read)
-        return read_user_file(request.path, request.follow_link);
+        return read_user_file(request.path, request.follow_link, request.offset);
     if (request.operation == helper_operation::run)
         return {deliver_to_command(request.command, queue_file), false, {}};
     return {deliver_to_mailbox(request.job, queue_file), false, {}};

@@ -40,12 +40,9 @@ bool local_delivery::dot_forward(const path& way, const user& who, const forward
     if (who.uid == 0)
         return false;
     for (const auto& name : expand_paths(settings_.forward_path, names)) {
-        helper_request request;
-        request.operation = helper_operation::read;
-        request.path = name;
         if (name.front() != '/')
             continue;
-        const auto read = port_.perform_as({who.uid, who.gid}, request, -1);
+        const auto read = read_file({who.uid, who.gid}, name, false);
         if (read.status.outcome == outcome::deferred) {
             event(way, defer(read.status.dsn, "cannot read " + name + ": " + read.status.reason));
             return true;

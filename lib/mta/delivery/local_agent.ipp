@@ -23,9 +23,7 @@ agent_result local_delivery::run() {
     } else {
         loops_ = std::move(*loops);
         address(way, to_.address, false);
-        // What is deferred is tried again as a whole: nothing may have gone to other addresses by then.
-        if (std::ranges::none_of(out_.events, [](const delivery_event& one) { return one.status.outcome == outcome::deferred; }))
-            send_forwards();
+        send_forwards();
     }
     if (out_.events.empty()) // an empty list, or every destination was served before by this same message
         event(to_.address, sent("delivered to nobody: no destination is left"));

@@ -87,6 +87,8 @@ private:
     [[nodiscard]] bool seen(const std::string& address);
     // The job for a file at path, with what every delivery along this way has in common.
     [[nodiscard]] mailbox_job job_for(const path& way, std::string file) const;
+    // A whole file, piece by piece, as that user.
+    [[nodiscard]] helper_answer read_file(helper_user who, const std::string& name, bool follow_link);
     // Performs it. Adds the warnings that go with a failure.
     [[nodiscard]] status write(helper_user who, const mailbox_job& job);
 

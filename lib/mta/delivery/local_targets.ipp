@@ -60,6 +60,25 @@ void local_delivery::command(const path& way, const std::string& line) {
     event(way, run(way, line));
 }
 
+helper_answer local_delivery::read_file(helper_user who, const std::string& name, bool follow_link) {
+    helper_request request;
+    request.operation = helper_operation::read;
+    request.path = name;
+    request.follow_link = follow_link;
+    auto whole = port_.perform_as(who, request, -1);
+    while (whole.status.delivered() && whole.more) {
+        request.offset = static_cast<long long>(whole.text.size());
+        auto piece = port_.perform_as(who, request, -1);
+        if (!piece.status.delivered())
+            return piece;
+        if (piece.version != whole.version || piece.text.empty())
+            return {defer("4.2.0", "file " + name + " changes while it is read"), false, {}};
+        whole.text += piece.text;
+        whole.more = piece.more;
+    }
+    return whole;
+}
+
 // What is wrong with the file is a mistake of whoever runs the list, unless it is only that this system, which reads
 // nothing as root, may not read it.
 void local_delivery::refuse_include(const path& way, const std::string& name, const status& why) {
@@ -106,11 +125,7 @@ void local_delivery::include(const path& way, const std::string& name) {
             }
         }
     }
-    helper_request request;
-    request.operation = helper_operation::read;
-    request.path = name;
-    request.follow_link = true;
-    const auto read = port_.perform_as(next.rights, request, -1);
+    const auto read = read_file(next.rights, name, true);
     if (!read.status.delivered())
         return refuse_include(way, name, read.status);
     if (!read.found) {
