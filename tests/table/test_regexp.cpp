@@ -18,6 +18,10 @@ std::string ask(const std::string& rules, const std::string& key) {
 
 } // namespace
 
+TEST_CASE("a rule that begins with a NUL is skipped", "[table][regexp]") {
+    CHECK(ask(std::string("\0/a/ x\n/a/ y\n", 14), "a") == "y");
+}
+
 TEST_CASE("regexp rules", "[table][regexp]") {
     struct row {
         const char* why;
