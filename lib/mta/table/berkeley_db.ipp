@@ -1,6 +1,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include <mta/core/file.hpp>
 #include <mta/core/lock.hpp>
 #include <mta/table/berkeley_library.hpp>
@@ -10,6 +12,8 @@
 
 namespace mta::table {
 namespace {
+
+constexpr std::size_t most_read_cache = 512U << 20U;
 
 class db_table final : public lookup_table {
 public:
@@ -72,7 +76,9 @@ result<table_ptr> open_db(const std::string& type, const std::string& name, cons
     struct stat opened {};
     if (::fstat(lock->get(), &opened) != 0)
         return fail_errno("open database " + path);
-    auto db = create_db_handle(options.read_buffer);
+    // With less than the file every lookup of a random key reads a page anew.
+    const auto whole = std::min(static_cast<std::size_t>(opened.st_size) / 4 * 5, most_read_cache);
+    auto db = create_db_handle(options.many_lookups ? std::max(whole, options.read_buffer) : options.read_buffer);
     if (!db)
         return tl::make_unexpected(db.error());
     if (auto locked = lock_patiently(lock->get(), lock_mode::shared); !locked)

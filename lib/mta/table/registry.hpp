@@ -19,6 +19,7 @@ struct open_options {
     bool utf8 = false;     // refuse keys, values and source lines that are not UTF-8
     bool file_values = false; // values are lists of files: answers are what the files hold (postmap -F)
     terminator style = terminator::unknown; // of keys in a database
+    bool many_lookups = false; // that follow at once: memory for all of a database is worth it
     std::size_t read_buffer = 131072;      // berkeley_db_read_buffer_size
     std::size_t map_size = 16U << 20U;     // lmdb_map_size
 };

@@ -22,7 +22,9 @@ result<table_ptr> open(const command_task& task, const char* file) {
     if (spec.type.empty() || spec.name.empty())
         return fail(errc::malformed, "open dictionary: expecting \"type:name\" form instead of \"" + spec.type + ":" +
                                          spec.name + "\"");
-    return open_table(spec.type + ":" + spec.name, task.how_to_open());
+    auto options = task.how_to_open();
+    options.many_lookups = task.options.query == "-";
+    return open_table(spec.type + ":" + spec.name, options);
 }
 
 // What is printed is written before the command waits for more input, so that a program can ask and be answered.
