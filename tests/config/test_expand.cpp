@@ -144,3 +144,29 @@ TEST_CASE("deeply nested braces end in an answer", "[config][expand]") {
         text += "}}";
     CHECK(!config::expand_macros(text, source));
 }
+
+TEST_CASE("names that double with every step end in an error, not in an endless wait", "[config][expand]") {
+    class doubling final : public config::macro_source {
+    public:
+        std::optional<std::string_view> find(std::string_view name) override {
+            const auto next = std::to_string(std::stoi(std::string(name.substr(1))) + 1);
+            value_ = next == "60" ? "x" : "$n" + next + "$n" + next;
+            return value_;
+        }
+
+    private:
+        std::string value_;
+    } source;
+    const auto out = config::expand_macros("$n1", source);
+    REQUIRE(!out);
+    CHECK(out.error().code == mta::errc::too_large);
+}
+
+TEST_CASE("the names that a text refers to are found in every branch", "[config][expand]") {
+    const auto found = config::referenced_names("$a ${b?c$d} ${e?{$f}:{$(g)}} ${{$h} == {x}?{${i}}} $$j");
+    CHECK(found.names == std::vector<std::string>{"a", "b", "d", "e", "f", "g", "h", "i"});
+    CHECK(found.trouble.empty());
+    const auto broken = config::referenced_names("$a ${b");
+    CHECK(broken.names == std::vector<std::string>{"a"});
+    CHECK(broken.trouble == "truncated macro reference: \"$a ${b\"");
+}

@@ -31,7 +31,7 @@ public:
 enum class values_are { expanded_too, taken_as_is }; // whether $ inside a found value is expanded again
 
 // The expanded text. errc::malformed with a text such as `truncated macro reference: "…"`; errc::too_large for endless
-// nesting: `unreasonable macro call nesting: "…"`.
+// nesting: `unreasonable macro call nesting: "…"`, or for more references than any configuration has.
 [[nodiscard]] result<std::string> expand_macros(std::string_view text, macro_source& source,
                                                 values_are how = values_are::expanded_too);
 

@@ -8,6 +8,8 @@ namespace mta::config {
 namespace detail {
 
 constexpr int nesting_limit = 100; // as the reference
+// a = $b$b, b = $c$c and so on is twice as much with every name: no nesting limit ends that in time.
+constexpr int reference_limit = 100000;
 
 inline bool name_character(char c) noexcept {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -54,6 +56,8 @@ public:
                 continue;
             }
             rest.remove_prefix(1);
+            if (++references_ > reference_limit)
+                return fail(errc::too_large, "too many macro references: \"" + std::string(whole) + '"');
             if (!rest.empty() && rest.front() == '$') {
                 if (level > nesting_limit)
                     return too_deep("$");
@@ -267,6 +271,7 @@ private:
 
     macro_source& source_;
     values_are how_;
+    int references_ = 0;
     std::vector<std::string>* names_; // when set, names are collected and nothing is looked up
 };
 
