@@ -16,6 +16,7 @@ TEST_CASE("a line of master.cf is printed in columns, with its options in one fo
             "a          unix  -       -       -       60?     1       smtp -o a=b -v -o c=d"},
         row{"a unix - - - - - smtp -o { x = y  z } {b c} d",
             "a          unix  -       -       -       -       -       smtp -o {x=y  z} {b c} d"},
+        row{"a unix - - - - - smtp --odd -o b=c", "a          unix  -       -       -       -       -       smtp --odd -o b=c"},
         row{"a unix - - - - - pipe argv={x y} -o no=option",
             "a          unix  -       -       -       -       -       pipe {argv={x y}} -o no=option"});
     CAPTURE(line.given);

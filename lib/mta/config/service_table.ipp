@@ -56,6 +56,8 @@ inline bool wants_value(std::string_view word) noexcept {
 // "-vo" is "-v -o", "-oname=value" is "-o name=value".
 inline void split_options(std::vector<std::string>& words, std::size_t at) {
     const std::string word = words[at];
+    if (word.starts_with("--")) // taken apart it would read as the end of options
+        return;
     const auto next = words.begin() + static_cast<std::ptrdiff_t>(at) + 1;
     const auto letter = word.find('o', 1);
     if (letter == 1 && word.size() > 2) {
