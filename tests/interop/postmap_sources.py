@@ -110,8 +110,9 @@ def sources(run):
             text = b"".join(draw.choices(PIECES, k=draw.randint(1, 60)))
             if which == "postalias":
                 # The reference takes a lone backslash for an empty value, and then warns at every lookup; we refuse it.
-                # Within parentheses it keeps a CR; to us it is white space.
+                # Within parentheses it keeps a CR and a tab; to us they are white space.
                 text = re.sub(rb"\\(?=\s|$)|\r", b"", text)
+                text = text.replace(b"\t", b" ") if b"(" in text else text
             kind = DATABASES[number % 4]
             built(run, which, kind, f"g{which}{number}", text, WORDS[number % 3])
 

@@ -59,6 +59,7 @@ def play(kind, homes, outside, mode):
                 raise RuntimeError(done.stderr.decode())
             wait_until(lambda: len(queued(server)) > number, 10)
             wait_until(lambda: len(server.maildir("asker")) > number, 5)
+        wait_until(lambda: not server.queue_files("incoming", "active"), 20)
         for recipient, queue_id in zip(RECIPIENTS, queued(server)):
             found = re.findall(rf"postfix/(\w+)\[\d+\]: {queue_id}: (to=.*)", server.log())
             lines[recipient] = sorted(neutral(f"{service}: " + re.sub(r" delay=[\d.]+, delays=[\d./]+,", "", text), server)

@@ -242,7 +242,7 @@ def main(checks):
                 file.write(make_file(dice))
             places.append(path)
         golden = [path for path in sorted(glob.glob(project_root() + "/testdata/queue/*"))
-                  if "." not in os.path.basename(path)]
+                  if "." not in os.path.basename(path) and os.path.isfile(path)]
         bad = {}
         for path in places + golden:
             wrong = check_file(reference, path, counts)
