@@ -64,6 +64,12 @@ name_survey::name_survey(const configuration& cfg, const std::vector<config::ser
     scan_classes(cfg_.unexpanded("smtpd_restriction_classes").value_or(""), nullptr);
     for (const auto& entry : cfg_.settings())
         scan(entry.name, entry.value, nullptr);
+    // Old names that a default still looks at, such as postscreen_dnsbl_ttl.
+    for (const auto& one : config::parameters())
+        if (one.initial.find('$') != std::string_view::npos)
+            for (const auto& name : config::referenced_names(one.initial).names)
+                if (!is_builtin(name))
+                    (void)claim(name, nullptr);
     for (auto& [key, local] : scopes_) {
         if (const auto at = local.settings.find("smtpd_restriction_classes"); at != local.settings.end())
             scan_classes(at->second, &local);
