@@ -93,8 +93,13 @@ int run_delivery_helper(int fd) {
             return ex_ok;
         if (!send_with_fds(fd, answer_to(*message, who->user.commands).encode(), {}))
             return ex_ioerr;
-        while (::waitpid(-1, nullptr, WNOHANG) > 0) { // what commands left behind, and has ended since
+        pid_t left = 0;
+        while ((left = ::waitpid(-1, nullptr, WNOHANG)) > 0) { // what commands left behind, and has ended since
         }
+        // Somebody goes on in the background, as he may after a good end: the time-out of another command is none of his
+        // business, so that one is another helper's.
+        if (left == 0)
+            return ex_ok;
     }
 }
 
