@@ -199,7 +199,12 @@ class Ours(Server):
 
 
 def complete(folder):
-    return [p for p in glob.glob(os.path.join(folder, "*")) if os.stat(p).st_mode & 0o100]
+    def is_complete(path):
+        try:
+            return os.stat(path).st_mode & 0o100
+        except FileNotFoundError:  # it had another name for a moment
+            return False
+    return [path for path in glob.glob(os.path.join(folder, "*")) if is_complete(path)]
 
 
 def take_one(server, queue):
