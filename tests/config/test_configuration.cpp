@@ -87,9 +87,18 @@ TEST_CASE("a bad value is an error with file and line", "[config]") {
          "/x/main.cf, line 1: bad numerical configuration: x_destination_recipient_limit = y"},
     }));
     CAPTURE(r.first);
-    const auto done = parse(r.first).validate();
-    REQUIRE(!done);
-    CHECK_THAT(done.error().text(), Catch::Matchers::EndsWith(r.second));
+    const auto found = parse(r.first).problems();
+    REQUIRE(!found.empty());
+    CHECK_THAT(found.front().text(), Catch::Matchers::EndsWith(r.second));
+}
+
+TEST_CASE("what nobody acts on stops nobody", "[config]") {
+    const auto cfg = parse("default_process_limit = 4\n"); // the least postscreen_post_queue_limit is 5
+    CHECK(cfg.validate());
+    CHECK(!cfg.problems().empty());
+    const auto served = parse("message_size_limit = many\n").validate();
+    REQUIRE(!served);
+    CHECK_THAT(served.error().text(), Catch::Matchers::EndsWith("bad numerical configuration: message_size_limit = many"));
 }
 
 TEST_CASE("the last of several entries wins, with a warning", "[config]") {

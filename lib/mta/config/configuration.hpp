@@ -77,12 +77,14 @@ public:
     // This configuration with the -o settings of one master.cf line on top.
     [[nodiscard]] configuration with_overrides(const overrides& extra) const;
 
-    // Checks every parameter that is set, or whose default depends on one that is: numbers, times, yes/no, ranges,
-    // $-syntax. The error names file and line: "/etc/postfix/main.cf, line 7: bad numerical configuration: …".
+    // Checks every parameter that somebody acts on and that is set, or whose default depends on one that is: numbers,
+    // times, yes/no, ranges, $-syntax. The error names file and line: "/etc/postfix/main.cf, line 7: bad numerical
+    // configuration: …". What nobody acts on stops nobody.
     [[nodiscard]] result<void> validate() const;
 
-    // All that validate() could complain about, in the order of names.
-    [[nodiscard]] std::vector<error> problems() const;
+    // All such complaints in the order of names; of every parameter, or of those that somebody acts on.
+    enum class scope { all, acted_on };
+    [[nodiscard]] std::vector<error> problems(scope which = scope::all) const;
 
     // Warnings found while reading ("…/main.cf, line 9: overriding earlier entry: name=value").
     [[nodiscard]] const std::vector<std::string>& warnings() const;

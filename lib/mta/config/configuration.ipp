@@ -443,13 +443,13 @@ result<std::string> configuration::expand(std::string_view text) const {
 }
 
 result<void> configuration::validate() const {
-    auto found = problems();
+    auto found = problems(scope::acted_on);
     if (found.empty())
         return {};
     return tl::make_unexpected(std::move(found.front()));
 }
 
-std::vector<error> configuration::problems() const {
+std::vector<error> configuration::problems(scope which) const {
     std::vector<error> out;
     const auto complain = [&](std::string_view name, const error& what) {
         out.push_back(error{what.code, state_->where(name) + what.detail});
@@ -461,7 +461,7 @@ std::vector<error> configuration::problems() const {
     for (std::uint16_t row = 0; row < detail::row_count; ++row) {
         const auto& info = detail::fixed_rows[row];
         const bool can_differ = state_->set[row] != 0 || info.initial.find('$') != std::string_view::npos;
-        if (!can_differ)
+        if (!can_differ || (which == scope::acted_on && info.acts.empty()))
             continue;
         if (const auto value = state_->evaluate(row); !value)
             complain(info.name, value.error());
@@ -469,7 +469,7 @@ std::vector<error> configuration::problems() const {
     for (const int i : state_->others) {
         const auto& entry = state_->settings[static_cast<std::size_t>(i)];
         const auto* family = detail::find_family(entry.name);
-        if (family == nullptr)
+        if (family == nullptr || (which == scope::acted_on && family->acts.empty()))
             continue;
         parameter row = *family;
         row.name = entry.name;
