@@ -202,8 +202,11 @@ def deliveries(server):
                 if not line.startswith("RCPT"):
                     stream.readline()
     server.wait_empty()
-    return sorted(re.sub(r" delays?=[^ ]+", "", found)
-                  for found in re.findall(r" (to=<.*)", server.log()) if "status=" in found)
+
+    def plain(text):  # of names that differ in case, a queue has the one that came first
+        return re.sub(r"sent \(.*", lambda found: found.group(0).lower(), re.sub(r" delays?=[^ ]+", "", text))
+
+    return sorted(plain(found) for found in re.findall(r" (to=<.*)", server.log()) if "status=" in found)
 
 
 def services(ports, compared, rewriting):

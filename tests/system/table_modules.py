@@ -97,7 +97,9 @@ def no_modules(checks, place):
     done = place.run("postmap", "-q", "a", "old:x")
     checks.ok(done.returncode == 1 and b"is no module for this version" in done.stderr, "a module of another version is refused",
               done.stderr)
-    for kind in ("../modules/table_old", "a/b", "OLD", ""):
+    done = place.run("postmap", "-q", "a", ":x")
+    checks.ok(done.returncode == 1 and b'expecting "type:name" form' in done.stderr, "no name is no name of a module", done.stderr)
+    for kind in ("../modules/table_old", "a/b", "OLD"):
         done = place.run("postmap", "-q", "a", f"{kind}:x")
         checks.ok(done.returncode == 1 and b"unsupported dictionary type" in done.stderr, f"{kind!r} is no name of a module",
                   done.stderr)
