@@ -21,7 +21,6 @@ struct addrinfo_deleter {
 using addrinfo_list = std::unique_ptr<addrinfo, addrinfo_deleter>;
 
 constexpr int backlog = 1024;
-constexpr auto address_in_use_limit = std::chrono::seconds(10);
 
 result<unique_fd> listen_once(const addrinfo& address, const std::string& shown) {
     unique_fd fd(::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -80,7 +79,7 @@ host_port split_host_port(std::string_view name) {
     return {std::string(name.substr(0, colon)), std::string(name.substr(colon + 1))};
 }
 
-result<int> listener_set::open_inet(const std::string& host, const std::string& port) {
+result<int> listener_set::open_inet(const std::string& host, const std::string& port, std::chrono::seconds patience) {
     const std::string shown = (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + port;
     auto& slot = open_["inet " + shown];
     slot.used = true;
@@ -93,7 +92,7 @@ result<int> listener_set::open_inet(const std::string& host, const std::string& 
     if (const int code = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &raw); code != 0)
         return fail(errc::malformed, "host or service " + shown + " not found: " + ::gai_strerror(code));
     const addrinfo_list list(raw);
-    const auto give_up = std::chrono::steady_clock::now() + address_in_use_limit;
+    const auto give_up = std::chrono::steady_clock::now() + patience;
     for (;;) {
         auto fd = listen_once(*list, shown);
         if (fd) {
@@ -119,13 +118,13 @@ result<int> listener_set::open_unix(const std::string& path, unsigned mode) {
 }
 
 result<std::vector<int>> listener_set::open(const config::configuration& cfg, const config::service_line& line,
-                                            const user& owner, bool privileged) {
+                                            const user& owner, bool privileged, std::chrono::seconds patience) {
     std::vector<int> out;
     if (line.type == config::service_type::inet) {
         const auto where = split_host_port(line.name);
         const auto hosts = where.host.empty() ? interface_hosts(cfg) : std::vector<std::string>{where.host};
         for (const auto& host : hosts) {
-            auto fd = open_inet(host, where.port);
+            auto fd = open_inet(host, where.port, patience);
             if (!fd)
                 return tl::make_unexpected(fd.error());
             out.push_back(*fd);
@@ -142,13 +141,13 @@ result<std::vector<int>> listener_set::open(const config::configuration& cfg, co
     return out;
 }
 
+void listener_set::mark() {
+    for (auto& [name, one] : open_)
+        one.used = false;
+}
+
 void listener_set::sweep() {
-    for (auto it = open_.begin(); it != open_.end();) {
-        if (!std::exchange(it->second.used, false))
-            it = open_.erase(it);
-        else
-            ++it;
-    }
+    std::erase_if(open_, [](const auto& one) { return !one.second.used; });
 }
 
 } // namespace mta::daemon

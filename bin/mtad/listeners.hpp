@@ -4,6 +4,7 @@
 // No names are resolved except through the host's own tables ("smtp" as a port, a host name as an address).
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <string>
 #include <vector>
@@ -17,11 +18,12 @@ namespace mta::daemon {
 class listener_set {
 public:
     // Opens (or finds already open) what the service listens on. The descriptors are borrowed. An address that is
-    // in use is tried again for a few seconds: an old worker may still be letting go of it.
+    // in use is tried again for as long as patience says.
     [[nodiscard]] result<std::vector<int>> open(const config::configuration& cfg, const config::service_line& line,
-                                                const user& owner, bool privileged);
+                                                const user& owner, bool privileged, std::chrono::seconds patience);
 
-    // Forgets what was not asked for since the last call, closing it.
+    // Closes what open() has not been asked for since mark().
+    void mark();
     void sweep();
 
 private:
@@ -29,7 +31,8 @@ private:
         unique_fd fd;
         bool used = false;
     };
-    [[nodiscard]] result<int> open_inet(const std::string& host, const std::string& port);
+    [[nodiscard]] result<int> open_inet(const std::string& host, const std::string& port,
+                                        std::chrono::seconds patience);
     [[nodiscard]] result<int> open_unix(const std::string& path, unsigned mode);
 
     std::map<std::string, entry> open_;

@@ -39,6 +39,11 @@ using clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+// A process that ends within so short a time of its start is not started again at once.
+constexpr auto quick_end = seconds(10);
+// The spawner's name among the plans.
+constexpr std::string_view spawner_plan = "spawner";
+
 // When a role whose worker died may be started again.
 struct restart_plan {
     clock::time_point at;
@@ -55,7 +60,7 @@ public:
 
 private:
     result<void> start();
-    result<void> load();
+    result<void> take(configuration_at_hand next);
     result<void> take_locks();
     result<void> announce();
     bool start_or_retry(const std::string& role);
@@ -65,9 +70,12 @@ private:
     void on_control(child& from);
     void reap();
     void on_death(const child& dead, int status);
-    void on_spawner_death(pid_t served, int status);
+    void on_spawner_death(const spawner_process& dead, int status);
+    void replace_spawner();
+    void plan_restart(const std::string& role, int status, bool quick);
     void restart_due();
     milliseconds next_wait() const;
+    result<void> prepare_reload();
     void reload();
     void begin_stop();
 
@@ -82,41 +90,13 @@ private:
     std::map<std::string, restart_plan> plans_;
 };
 
-// Reads both files anew. What stands is kept when they do not parse.
-result<void> supervisor::load() {
-    auto cfg = config::configuration::load(options_.config_directory);
-    if (!cfg)
-        return tl::make_unexpected(cfg.error());
-    if (auto valid = cfg->validate(); !valid)
-        return valid;
-    auto services = config::load_master(*cfg);
-    if (!services)
-        return tl::make_unexpected(services.error());
-    for (const auto& line : *services)
-        if (!role_of(line.program))
-            return in_master_cf(*cfg, line, "unknown program \"" + line.program + "\"");
-    auto log = config::open_mail_log(*cfg, "master");
+// The log is opened again too: maillog_file may be another.
+result<void> supervisor::take(configuration_at_hand next) {
+    auto log = config::open_mail_log(next.cfg, "master");
     if (!log)
         return tl::make_unexpected(log.error());
     log_ = std::move(*log);
-    if (current_.privileged) {
-        auto owner = find_user(cfg->text("mail_owner"));
-        if (!owner)
-            return tl::make_unexpected(owner.error());
-        if (!*owner)
-            return fail(errc::malformed, cfg->directory() +
-                                             "/main.cf: parameter mail_owner: unknown user name value: " +
-                                             cfg->text("mail_owner"));
-        if ((*owner)->uid == 0)
-            return fail(errc::malformed,
-                        cfg->directory() + "/main.cf: parameter mail_owner: user must not have user ID 0");
-        current_.owner = **owner;
-    } else {
-        current_.owner.uid = ::geteuid();
-        current_.owner.gid = ::getegid();
-    }
-    current_.cfg = std::move(*cfg);
-    current_.services = std::move(*services);
+    current_ = std::move(next);
     return {};
 }
 
@@ -148,18 +128,7 @@ result<void> supervisor::take_locks() {
     auto spool = queue::spool::open(std::move(options));
     if (!spool)
         return tl::make_unexpected(spool.error());
-    std::optional<gid_t> drop_group;
-    if (current_.privileged) {
-        auto group = find_group(current_.cfg.text("setgid_group"));
-        if (!group)
-            return tl::make_unexpected(group.error());
-        if (!*group)
-            return fail(errc::malformed, current_.cfg.directory() +
-                                             "/main.cf: parameter setgid_group: unknown group name: " +
-                                             current_.cfg.text("setgid_group"));
-        drop_group = (*group)->gid;
-    }
-    if (auto made = current_.privileged ? spool->make_directories(current_.owner.uid, drop_group)
+    if (auto made = current_.privileged ? spool->make_directories(current_.owner.uid, current_.drop_group)
                                         : spool->make_directories();
         !made)
         return made;
@@ -169,8 +138,11 @@ result<void> supervisor::take_locks() {
 }
 
 result<void> supervisor::start() {
-    if (auto loaded = load(); !loaded)
-        return loaded;
+    auto read = read_configuration(options_.config_directory, current_.privileged);
+    if (!read)
+        return tl::make_unexpected(read.error());
+    if (auto taken = take(std::move(*read)); !taken)
+        return taken;
     if (options_.ready_fd >= 0)
         workers_.silence();
     ::umask(077);
@@ -232,9 +204,13 @@ void supervisor::on_death(const child& dead, int status) {
         log_.warning(name + " killed by signal " + std::to_string(WTERMSIG(status)));
     else
         log_.warning(name + " exit status " + std::to_string(WEXITSTATUS(status)));
-    auto& plan = plans_[dead.role];
+    plan_restart(dead.role, status, !dead.ready || clock::now() - dead.started < quick_end);
+}
+
+// At once, or after a delay that doubles while each start ends by its own fault within seconds.
+void supervisor::plan_restart(const std::string& role, int status, bool quick) {
+    auto& plan = plans_[role];
     const bool own_fault = !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL;
-    const bool quick = !dead.ready || clock::now() - dead.started < seconds(10);
     plan.quick_deaths = own_fault && quick ? plan.quick_deaths + 1 : 0;
     const auto longest = current_.cfg[param::service_throttle_time];
     const auto delay =
@@ -248,15 +224,24 @@ void supervisor::on_death(const child& dead, int status) {
 }
 
 // A spawner ends with its deliver worker; one that ends alone is replaced.
-void supervisor::on_spawner_death(pid_t served, int status) {
-    auto* const deliver = workers_.find(served);
+void supervisor::on_spawner_death(const spawner_process& dead, int status) {
+    auto* const deliver = workers_.find(dead.serves);
     if (stopping_ || deliver == nullptr || deliver->draining)
         return;
     log_.warning("process " + current_.cfg.text("daemon_directory") + "/mtad (spawner) " +
                  (WIFSIGNALED(status) ? "killed by signal " + std::to_string(WTERMSIG(status))
                                       : "exit status " + std::to_string(WEXITSTATUS(status))));
-    if (auto started = workers_.start_spawner(*deliver); !started)
-        log_.error(started.error().text());
+    plan_restart(std::string(spawner_plan), status, clock::now() - dead.started < quick_end);
+}
+
+// A new deliver worker came with a spawner of its own.
+void supervisor::replace_spawner() {
+    for (const auto& one : workers_.children())
+        if (one.role == "deliver" && !one.draining && !workers_.has_spawner(one)) {
+            if (auto started = workers_.start_spawner(one); !started)
+                log_.error(started.error().text());
+            return;
+        }
 }
 
 void supervisor::reap() {
@@ -277,20 +262,29 @@ void supervisor::restart_due() {
         if (!plan.pending || plan.at > clock::now())
             continue;
         plan.pending = false;
-        start_or_retry(role);
+        if (role == spawner_plan)
+            replace_spawner();
+        else
+            start_or_retry(role);
     }
 }
 
-// New workers start on the new configuration; the old ones finish their sessions.
+// New workers start on the new configuration; the old ones finish their sessions. What could keep the new ones from
+// starting is found before the old ones are told to end.
+result<void> supervisor::prepare_reload() {
+    if (!workers_.room_for(worker_roles.size()))
+        return fail(errc::temporary, "too many old workers still finish their sessions");
+    auto next = read_configuration(options_.config_directory, current_.privileged);
+    if (!next)
+        return tl::make_unexpected(next.error());
+    if (auto opened = workers_.open_listeners(*next); !opened)
+        return opened;
+    return take(std::move(*next));
+}
+
 void supervisor::reload() {
-    if (!workers_.room_for(worker_roles.size())) {
-        log_.error("reload: too many old workers still finish their sessions; the old configuration stays");
-        return;
-    }
-    auto stand = std::pair(current_.cfg, current_.services);
-    if (auto loaded = load(); !loaded) {
-        log_.error("reload: " + loaded.error().text() + "; the old configuration stays");
-        std::tie(current_.cfg, current_.services) = std::move(stand);
+    if (auto prepared = prepare_reload(); !prepared) {
+        log_.error("reload: " + prepared.error().text() + "; the old configuration stays");
         return;
     }
     log_.info("reload -- version " + current_.cfg.text("mail_version") + ", configuration " +

@@ -11,6 +11,7 @@
 #include <mta/core/text.hpp>
 #include <mta/table/live_table.hpp>
 
+#include "configuration_at_hand.hpp"
 #include "control.hpp"
 #include "worker.hpp"
 
@@ -121,8 +122,7 @@ result<endpoint> read_endpoint(const attr_list& list, const config::configuratio
     out.type = list.get("service_type");
     out.program = list.get("program");
     out.wakeup = static_cast<int>(list.number("wakeup"));
-    overrides.insert(overrides.begin(), {"service_name", out.service});
-    out.cfg = base.with_overrides(overrides);
+    out.cfg = with_settings(base, out.service, overrides);
     if (auto valid = out.cfg.validate(); !valid)
         return tl::make_unexpected(valid.error());
     out.tag = out.cfg.text("syslog_name") + "/" + out.program;

@@ -16,6 +16,9 @@ namespace mta::daemon {
 
 namespace {
 
+// An old worker may still be letting go of an address.
+constexpr auto address_in_use_limit = std::chrono::seconds(10);
+
 // An error only when the message can be sent to nobody. A worker that died is noticed by its SIGCHLD; what was said to
 // it is said again to its successor.
 result<void> send_checked(const child& to, attr_writer& message, std::span<const int> fds) {
@@ -37,11 +40,6 @@ void say(const child& to, std::string_view type) {
 }
 
 } // namespace
-
-failure in_master_cf(const config::configuration& cfg, const config::service_line& line, std::string text) {
-    return fail(errc::malformed, "file " + cfg.directory() + "/master.cf: line " + std::to_string(line.line) +
-                                     ": " + std::move(text));
-}
 
 void worker_set::silence() {
     null_ = unique_fd(::open("/dev/null", O_RDWR | O_CLOEXEC));
@@ -83,7 +81,7 @@ std::optional<child> worker_set::remove(pid_t pid) {
     return dead;
 }
 
-std::optional<pid_t> worker_set::remove_spawner(pid_t pid) {
+std::optional<spawner_process> worker_set::remove_spawner(pid_t pid) {
     const auto node = spawners_.extract(pid);
     if (node.empty())
         return std::nullopt;
@@ -124,6 +122,27 @@ result<pid_t> worker_set::execute(const std::vector<std::string>& words, unique_
     ::_exit(127);
 }
 
+result<void> worker_set::open_listeners(const configuration_at_hand& next) {
+    const auto open_all = [this](const configuration_at_hand& wanted, std::chrono::seconds patience) -> result<void> {
+        for (const auto& line : wanted.services) {
+            const auto served = role_of(line.program);
+            if (!served || *served == role::later)
+                continue;
+            if (auto fds = listeners_.open(wanted.cfg, line, wanted.owner, wanted.privileged, patience); !fds)
+                return in_master_cf(wanted.cfg, line, fds.error().text());
+        }
+        return {};
+    };
+    listeners_.mark();
+    auto opened = open_all(next, std::chrono::seconds(0));
+    if (!opened) {
+        listeners_.mark();
+        (void)open_all(current_, std::chrono::seconds(0)); // they are open: this asks for them, and only for them
+        listeners_.sweep();
+    }
+    return opened;
+}
+
 result<void> worker_set::introduce(child& to) {
     attr_writer message;
     message.put("type", "identity")
@@ -134,7 +153,7 @@ result<void> worker_set::introduce(child& to) {
         const auto served = role_of(line.program);
         if (!served || role_name(*served) != to.role)
             continue;
-        auto fds = listeners_.open(current_.cfg, line, current_.owner, current_.privileged);
+        auto fds = listeners_.open(current_.cfg, line, current_.owner, current_.privileged, address_in_use_limit);
         if (!fds)
             return in_master_cf(current_.cfg, line, fds.error().text());
         message.put("type", "endpoint")
@@ -184,7 +203,11 @@ result<void> worker_set::connect_peers(child& newcomer) {
     return {};
 }
 
-result<void> worker_set::start_spawner(child& deliver) {
+bool worker_set::has_spawner(const child& deliver) const {
+    return std::ranges::any_of(spawners_, [&](const auto& one) { return one.second.serves == deliver.pid; });
+}
+
+result<void> worker_set::start_spawner(const child& deliver) {
     if (!current_.privileged)
         return {};
     auto ends = socket_pair(SOCK_STREAM);
@@ -193,7 +216,7 @@ result<void> worker_set::start_spawner(child& deliver) {
     auto pid = execute({"mtad", "--spawner", "-c", current_.cfg.directory()}, std::move(ends->first));
     if (!pid)
         return tl::make_unexpected(pid.error());
-    spawners_[*pid] = deliver.pid;
+    spawners_[*pid] = {deliver.pid, std::chrono::steady_clock::now()};
     const std::array<int, 1> fds{ends->second.get()};
     attr_writer message;
     message.put("type", "spawner");

@@ -13,12 +13,10 @@
 #include <string>
 #include <vector>
 
-#include <mta/config/configuration.hpp>
-#include <mta/config/master.hpp>
 #include <mta/core/attr.hpp>
 #include <mta/core/unique_fd.hpp>
-#include <mta/core/users.hpp>
 
+#include "configuration_at_hand.hpp"
 #include "listeners.hpp"
 
 namespace mta::daemon {
@@ -33,16 +31,10 @@ struct child {
     bool draining = false;
 };
 
-// What a worker is started with; the supervisor's, and read at every start.
-struct configuration_at_hand {
-    config::configuration cfg = config::configuration::defaults({});
-    std::vector<config::service_line> services;
-    user owner; // mail_owner; the caller when not privileged
-    bool privileged = false;
+struct spawner_process {
+    pid_t serves = -1; // the deliver worker
+    std::chrono::steady_clock::time_point started;
 };
-
-// An error that names a line of master.cf.
-[[nodiscard]] failure in_master_cf(const config::configuration& cfg, const config::service_line& line, std::string text);
 
 class worker_set {
 public:
@@ -66,12 +58,16 @@ public:
     // Takes a worker that was awaited off the list; nullopt when pid is none.
     [[nodiscard]] std::optional<child> remove(pid_t pid);
 
-    // Takes a spawner that was awaited off the list: the process ID of its deliver worker; nullopt when pid is none.
-    [[nodiscard]] std::optional<pid_t> remove_spawner(pid_t pid);
+    // Takes a spawner that was awaited off the list; nullopt when pid is none.
+    [[nodiscard]] std::optional<spawner_process> remove_spawner(pid_t pid);
     // The small root process through which the deliver worker's helpers become other users; none without root.
-    [[nodiscard]] result<void> start_spawner(child& deliver);
+    [[nodiscard]] result<void> start_spawner(const child& deliver);
+    [[nodiscard]] bool has_spawner(const child& deliver) const;
 
-    // Closes listeners that no service asks for any more.
+    // Opens what next's services listen on besides what is open, while all goes on as it was. After an error that is
+    // taken back.
+    [[nodiscard]] result<void> open_listeners(const configuration_at_hand& next);
+    // Closes listeners that nothing has asked for since open_listeners().
     void sweep_listeners() { listeners_.sweep(); }
 
     [[nodiscard]] const std::vector<child>& children() const noexcept { return children_; }
@@ -88,7 +84,7 @@ private:
     const configuration_at_hand& current_;
     listener_set listeners_;
     std::vector<child> children_;
-    std::map<pid_t, pid_t> spawners_; // to the deliver worker it serves
+    std::map<pid_t, spawner_process> spawners_;
     unique_fd null_;
 };
 

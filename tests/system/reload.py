@@ -1,0 +1,131 @@
+"""A reload that cannot succeed changes nothing: the log says why, and the workers that serve go on. One that can takes
+over without refusing a connection. A spawner that ends again and again is not started in a tight loop."""
+import os
+import signal
+import socket
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from checks import run, wait_until  # noqa: E402
+from mtad import Mtad  # noqa: E402
+from senders import Session  # noqa: E402
+from server import free_port, is_listening, kill_quietly  # noqa: E402
+
+STAYS = "; the old configuration stays"
+
+
+def path(server, name):
+    return os.path.join(server.config, name)
+
+
+def append(server, name, text):
+    with open(path(server, name), "a") as file:
+        file.write(text)
+
+
+def deliver(server, count):
+    with Session(server.port) as client:
+        client.send("from@example.test", "box@box.test", b"Subject: x\r\n\r\nbody\r\n")
+    return wait_until(lambda: len(server.maildir("box")) == count, 10)
+
+
+def workers_of(server, kind):
+    found = []
+    for pid in server.workers():
+        try:
+            with open(f"/proc/{pid}/cmdline") as file:
+                if kind in file.read():
+                    found.append(pid)
+        except OSError:
+            pass
+    return found
+
+
+def refused(checks, server, name, text, wanted):
+    """Appends to a file, reloads, and looks that nothing has come of it but a line in the log."""
+    with open(path(server, name)) as file:
+        good = file.read()
+    before, workers, mails = server.log().count(STAYS), server.workers(), len(server.maildir("box"))
+    append(server, name, text)
+    server.reload()
+    said = wait_until(lambda: server.log().count(STAYS) > before, 10)
+    line = [one for one in server.log().splitlines() if STAYS in one][-1:]
+    checks.ok(said and wanted in line[0], f"reload is refused: {wanted}", line or server.log()[-800:])
+    checks.ok(deliver(server, mails + 1), "mail flows as before", server.log()[-800:])
+    checks.equal(server.workers(), workers, "by the same processes")
+    with open(path(server, name), "w") as file:
+        file.write(good)
+
+
+def bad_reloads(checks, server):
+    lines = sum(1 for _ in open(path(server, "master.cf")))
+    refused(checks, server, "main.cf", "no equals sign\n", "main.cf, line ")
+    refused(checks, server, "main.cf", "message_size_limit = many\n", "message_size_limit = many")
+    refused(checks, server, "main.cf", "mail_owner = nobody-of-that-name\n" if server.root else "inet_interfaces =\n$x {\n",
+            "unknown user name value" if server.root else "main.cf, line ")
+    if server.root:
+        refused(checks, server, "main.cf", "setgid_group = no-such-group\n", "setgid_group: unknown group name: no-such-group")
+    refused(checks, server, "master.cf", f"127.0.0.1:{free_port()} inet n - n - - smtpd\n -o message_size_limit=many\n",
+            f"master.cf: line {lines + 1}: service ")
+    refused(checks, server, "master.cf", f"127.0.0.1:{free_port()} inet n - n - - smtpdd\n", "unknown program \"smtpdd\"")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        other, port = free_port(), taken.getsockname()[1]
+        refused(checks, server, "master.cf", f"127.0.0.1:{other} inet n - n - - smtpd\n127.0.0.1:{port} inet n - n - - smtpd\n",
+                f"master.cf: line {lines + 2}: bind 127.0.0.1:{port}")
+    checks.ok(not is_listening(other), "what was opened for it is closed again")
+
+
+def good_reload(checks, server):
+    """A new listener, an old one gone, while a client sits in a session."""
+    first, second = free_port(), free_port()
+    with open(path(server, "master.cf")) as file:
+        good = file.read()
+    append(server, "master.cf", f"127.0.0.1:{first} inet n - n - - smtpd\n")
+    server.reload()
+    checks.ok(wait_until(lambda: is_listening(first), 10), "a new service is served after a reload")
+    with socket.create_connection(("127.0.0.1", first), 10) as client, client.makefile("rwb") as lines:
+        checks.ok(lines.readline().startswith(b"220 "), "it greets")
+        with open(path(server, "master.cf"), "w") as file:
+            file.write(good + f"127.0.0.1:{second} inet n - n - - smtpd\n")
+        server.reload()
+        checks.ok(wait_until(lambda: is_listening(second) and not is_listening(first), 10), "another takes its place")
+        lines.write(b"NOOP\r\n")
+        lines.flush()
+        checks.ok(lines.readline().startswith(b"250 "), "who was in a session goes on")
+    checks.ok(deliver(server, len(server.maildir("box")) + 1), "and mail flows")
+
+
+def spawner_in_trouble(checks, server):
+    for _ in range(4):
+        for pid in workers_of(server, "--spawner"):
+            kill_quietly(pid, signal.SIGSEGV)
+        time.sleep(0.3)
+    deaths = server.log().count("(spawner) killed by signal 11")
+    checks.ok(1 <= deaths <= 3 and "bad command startup -- throttling" in server.log(),
+              f"a spawner that ends at once is started with delay ({deaths} ends)", server.log()[-800:])
+    checks.ok(wait_until(lambda: workers_of(server, "--spawner"), 15), "and it is started again")
+
+
+def bad_start(checks):
+    with Mtad() as server:
+        server.stop()
+        append(server, "master.cf", "127.0.0.1:1 inet n - n - - smtpd -o smtpd_timeout=soon\n")
+        try:
+            server.start(configure=False)
+            checks.ok(False, "a bad -o value is fatal at the start")
+        except RuntimeError as trouble:
+            checks.ok("master.cf: line " in str(trouble) and "smtpd_timeout" in str(trouble), "a bad -o value is fatal at the start", trouble)
+
+
+def main(checks):
+    with Mtad() as server:
+        checks.ok(deliver(server, 1), "mail flows")
+        bad_reloads(checks, server)
+        good_reload(checks, server)
+        if server.root:
+            spawner_in_trouble(checks, server)
+    bad_start(checks)
+
+
+run(main)
