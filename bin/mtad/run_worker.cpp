@@ -9,6 +9,7 @@
 #include <boost/asio/post.hpp>
 
 #include <mta/config/command_log.hpp>
+#include <mta/core/text.hpp>
 #include <mta/table/environment.hpp>
 
 #include "control.hpp"
@@ -60,6 +61,7 @@ int run_worker(const std::string& role, const std::string& config_directory) {
                                                                : "smtp");
     if (!log)
         return 1;
+    utf8_is_printable = (*cfg)[param::smtputf8_enable];
     table::set_environment(*cfg, *log);
     boost::asio::io_context io(1);
     worker self(io, role, *cfg, *log);

@@ -95,6 +95,7 @@ result<void> supervisor::take(configuration_at_hand next) {
     auto log = config::open_mail_log(next.cfg, "master");
     if (!log)
         return tl::make_unexpected(log.error());
+    utf8_is_printable = next.cfg[param::smtputf8_enable];
     log_ = std::move(*log);
     current_ = std::move(next);
     return {};
@@ -110,6 +111,9 @@ result<void> supervisor::announce() {
             log_.warning(current_.cfg.directory() + "/master.cf: line " + std::to_string(line.line) +
                          ": program " + line.program +
                          " is not served by this version; the service stays closed");
+        if (line.chroot_by_default)
+            log_.info(current_.cfg.directory() + "/master.cf: line " + std::to_string(line.line) +
+                      ": using backwards-compatible default setting chroot=y");
         if (line.chroot && role_of(line.program) == role::receive)
             log_.warning(current_.cfg.directory() + "/master.cf: line " + std::to_string(line.line) +
                          ": chroot is not acted on by this version: " + line.program + " runs outside");

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include <mta/config/command_log.hpp>
+#include <mta/config/legacy_default.hpp>
 #include <mta/config/locate.hpp>
 #include <mta/config/long_options.hpp>
 #include <mta/core/argv.hpp>
@@ -39,8 +40,24 @@ bool own_mail_system(const mta::configuration& cfg, bool chosen) {
     return chosen && stat(cfg[mta::param::queue_directory].c_str(), &info) == 0 && info.st_uid == geteuid();
 }
 
+// Said at every use, until the administrator has gone through the list of changes.
+void tell_of_legacy_defaults(const mta::configuration& cfg) {
+    const auto file = mta::config::open_mail_log(cfg, "postfix");
+    if (!file || !mta::config::below_level(cfg, mta::config::last_changed_level))
+        return;
+    auto sink = file->sink();
+    if (isatty(STDERR_FILENO) == 1)
+        sink = mta::copy_to(STDERR_FILENO, "postfix", std::move(sink));
+    const mta::logger log(std::move(sink), cfg.text("syslog_name"));
+    log.info("Postfix is using backwards-compatible default settings");
+    log.info("See http://www.postfix.org/COMPATIBILITY_README.html for details");
+    log.info("To disable backwards compatibility use \"postconf compatibility_level=" +
+             std::string(mta::config::last_changed_level) + "\" and \"postfix reload\"");
+}
+
 int postfix_main(int argc, char** argv) {
-    mta::config::command_log log("postfix");
+    constexpr auto problems = mta::config::copy_to_stderr::problems;
+    mta::config::command_log log("postfix", 1, problems);
     const std::span<const char* const> words(argv + 1, static_cast<std::size_t>(argc - 1));
     mta::option_reader options(words, "c:Dv", "postfix");
     std::optional<std::string_view> directory;
@@ -67,9 +84,10 @@ int postfix_main(int argc, char** argv) {
         log.fatal("usage: postfix [-c config_dir] [-Dv] command");
     setenv("MAIL_CONFIG", where->directory.c_str(), 1);
 
-    mta::config::command_log script("postfix-script");
+    mta::config::command_log script("postfix-script", 1, problems);
     script.show_tag();
     script.use(*cfg);
+    tell_of_legacy_defaults(*cfg);
     mta::postfix::context ctx{*cfg, script, root};
     std::vector<std::string> rest;
     for (const auto* word : operands.subspan(1))

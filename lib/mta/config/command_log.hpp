@@ -17,7 +17,9 @@
 
 namespace mta::config {
 
-enum class copy_to_stderr { always, terminal_only };
+// What is copied to standard error: all; all when it is a terminal, else nothing; all when it is a terminal, else
+// warnings and worse.
+enum class copy_to_stderr { always, terminal_only, problems };
 
 class command_log {
 public:
@@ -62,6 +64,7 @@ private:
     int facility_;
     int fatal_status_;
     bool to_stderr_;
+    severity least_to_stderr_;
     bool show_tag_ = false;
     bool own_tag_ = false;
     std::unique_ptr<logger> log_;

@@ -41,7 +41,9 @@ inline std::shared_ptr<log_sink> mail_log_sink(const std::string& file, int faci
 
 command_log::command_log(std::string program, int fatal_status, copy_to_stderr copy)
     : program_(std::move(program)), tag_("postfix/" + program_), facility_(LOG_MAIL), fatal_status_(fatal_status),
-      to_stderr_(copy == copy_to_stderr::always || isatty(STDERR_FILENO) == 1) {
+      to_stderr_(copy != copy_to_stderr::terminal_only || isatty(STDERR_FILENO) == 1),
+      least_to_stderr_(copy == copy_to_stderr::problems && isatty(STDERR_FILENO) != 1 ? severity::warning
+                                                                                      : severity::info) {
     if (const char* tag = std::getenv("MAIL_LOGTAG"); tag != nullptr && who_calls() == caller::trusted)
         tag_ = std::string(tag) + "/" + program_;
 }
@@ -62,6 +64,7 @@ void command_log::use(const configuration& cfg) {
         tag_ = cfg[param::syslog_name] + "/" + program_;
     facility_ = detail::facility_number(cfg[param::syslog_facility]);
     file_ = cfg[param::maillog_file];
+    utf8_is_printable = cfg[param::smtputf8_enable];
     log_.reset();
     for (const auto& line : cfg.warnings())
         warning(line);
@@ -71,7 +74,7 @@ const logger& command_log::log() {
     if (!log_) {
         auto sink = detail::mail_log_sink(file_, facility_);
         if (to_stderr_)
-            sink = copy_to(STDERR_FILENO, show_tag_ ? tag_ : program_, std::move(sink));
+            sink = copy_to(STDERR_FILENO, show_tag_ ? tag_ : program_, std::move(sink), least_to_stderr_);
         log_ = std::make_unique<logger>(std::move(sink), tag_);
     }
     return *log_;

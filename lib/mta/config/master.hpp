@@ -25,6 +25,7 @@ struct service_line {
     service_type type = service_type::inet;
     bool priv = true;            // column 3; "-" is yes
     bool unpriv = true;          // column 4; "-" is yes
+    bool chroot_by_default = false;
     bool chroot = false;         // column 5; "-" is $compatibility_level dependent: no from 1 on, else yes
     int wakeup = 0;              // column 6, seconds; 0 never
     bool wakeup_if_used = false; // "60?": only after the first use

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include <mta/config/legacy_default.hpp>
 #include <mta/config/main_cf.hpp>
 #include <mta/config/values.hpp>
 #include <mta/core/file.hpp>
@@ -118,14 +119,14 @@ private:
         out.priv = *priv && out.type != service_type::inet; // a network socket cannot be hidden
         out.unpriv = *unpriv;
         out.chroot = *chroot;
+        out.chroot_by_default = words[4] == "-" && *chroot;
         out.wakeup = *seconds;
         out.maxproc = *limit;
         return {};
     }
 
     [[nodiscard]] bool chroot_default() const {
-        const auto level = parse_level(cfg_[param::compatibility_level]);
-        return level && *level < *parse_level("1");
+        return below_level(cfg_, "1");
     }
 
     // Options before the first operand; what stands behind (pipe's flags=, argv=) is the program's.

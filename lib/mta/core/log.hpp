@@ -40,8 +40,9 @@ public:
 [[nodiscard]] std::shared_ptr<log_sink> no_log();
 
 // A sink that copies each line, as "program: prefix text", to the descriptor (standard error of a command) and then
-// hands it to next.
-[[nodiscard]] std::shared_ptr<log_sink> copy_to(int fd, std::string program, std::shared_ptr<log_sink> next);
+// hands it to next. Lines below least are handed on only.
+[[nodiscard]] std::shared_ptr<log_sink> copy_to(int fd, std::string program, std::shared_ptr<log_sink> next,
+                                                severity least = severity::info);
 
 class logger {
 public:

@@ -147,14 +147,16 @@ private:
 
 class copying_sink final : public log_sink {
 public:
-    copying_sink(int fd, std::string program, std::shared_ptr<log_sink> next)
-        : fd_(fd), program_(std::move(program)), next_(std::move(next)) {}
+    copying_sink(int fd, std::string program, std::shared_ptr<log_sink> next, severity least)
+        : fd_(fd), program_(std::move(program)), next_(std::move(next)), least_(least) {}
     void write(severity level, std::string_view tag, unsigned long number, std::string_view text) override {
-        std::string line = program_ + ": ";
-        line += severity_prefix(level);
-        line += printable(text);
-        line += '\n';
-        (void)write_all(fd_, line);
+        if (level >= least_) {
+            std::string line = program_ + ": ";
+            line += severity_prefix(level);
+            line += printable(text);
+            line += '\n';
+            (void)write_all(fd_, line);
+        }
         next_->write(level, tag, number, text);
     }
 
@@ -162,6 +164,7 @@ private:
     int fd_;
     std::string program_;
     std::shared_ptr<log_sink> next_;
+    severity least_;
 };
 
 } // namespace
@@ -186,8 +189,8 @@ result<std::shared_ptr<log_sink>> open_log_file(const std::string& path) {
     return std::make_shared<file_sink>(std::move(*fd));
 }
 
-std::shared_ptr<log_sink> copy_to(int fd, std::string program, std::shared_ptr<log_sink> next) {
-    return std::make_shared<copying_sink>(fd, std::move(program), std::move(next));
+std::shared_ptr<log_sink> copy_to(int fd, std::string program, std::shared_ptr<log_sink> next, severity least) {
+    return std::make_shared<copying_sink>(fd, std::move(program), std::move(next), least);
 }
 
 logger::logger(std::shared_ptr<log_sink> sink, std::string tag, unsigned long number)

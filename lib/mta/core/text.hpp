@@ -3,6 +3,7 @@
 // All of them work on bytes and ASCII letters only, whatever the locale says. No I/O.
 #pragma once
 
+#include <atomic>
 #include <charconv>
 #include <concepts>
 #include <string>
@@ -131,12 +132,16 @@ template <class Range>
     return true;
 }
 
+// Whether printable() leaves text beyond ASCII as it is (smtputf8_enable). Of the whole process: set at its start.
+inline std::atomic<bool> utf8_is_printable = true;
+
 // text with control bytes and invalid UTF-8 replaced, so that one event stays one harmless log line.
 [[nodiscard]] inline std::string printable(std::string_view text, char mask = '?') {
     std::string out;
     out.reserve(text.size());
+    const bool utf8 = utf8_is_printable.load(std::memory_order_relaxed);
     while (!text.empty()) {
-        const auto length = utf8_length(text);
+        const auto length = utf8 || (text.front() & 0x80) == 0 ? utf8_length(text) : 0;
         const auto c = static_cast<unsigned char>(text.front());
         // U+0080 to U+009F are control characters too.
         const bool c1 = length == 2 && c == 0xC2 && static_cast<unsigned char>(text[1]) < 0xA0;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <mta/config/configuration.hpp>
+#include <mta/core/log.hpp>
 #include <mta/core/result.hpp>
 
 namespace mta::intake {
@@ -17,8 +18,9 @@ enum class address_role { envelope_sender, envelope_recipient, header_sender, he
 
 class address_service {
 public:
-    // Errors: a table that cannot be opened.
-    [[nodiscard]] static result<address_service> open(const configuration& cfg);
+    // Errors: a table that cannot be opened. log is told when a default of an earlier compatibility_level completes a
+    // domain.
+    [[nodiscard]] static result<address_service> open(const configuration& cfg, const logger& log);
     address_service(address_service&&) noexcept;
     address_service& operator=(address_service&&) noexcept;
     ~address_service();

@@ -38,15 +38,16 @@ address_service::address_service(address_service&&) noexcept = default;
 address_service& address_service::operator=(address_service&&) noexcept = default;
 address_service::~address_service() = default;
 
-result<address_service> address_service::open(const configuration& cfg) {
+result<address_service> address_service::open(const configuration& cfg, const logger& log) {
     auto mapping = rewrite::canonical::open(cfg);
     if (!mapping)
         return tl::make_unexpected(mapping.error());
     auto aliases = rewrite::virtual_alias::open(cfg);
     if (!aliases)
         return tl::make_unexpected(aliases.error());
+    const auto note = [to = log.with_tag(cfg.text("syslog_name") + "/trivial-rewrite")](const std::string& text) { to.info(text); };
     return address_service(
-        std::make_unique<impl>(impl{rewrite::rewriter(cfg), std::move(*mapping), std::move(*aliases)}));
+        std::make_unique<impl>(impl{rewrite::rewriter(cfg, note), std::move(*mapping), std::move(*aliases)}));
 }
 
 std::string address_service::complete(std::string_view address) const {

@@ -30,7 +30,7 @@ bool intake_context::parts::drops(std::string_view name) const noexcept {
 }
 
 result<intake_context> intake_context::open(const configuration& cfg, const queue::spool& where, logger log) {
-    auto addresses = address_service::open(cfg);
+    auto addresses = address_service::open(cfg, log);
     if (!addresses)
         return tl::make_unexpected(addresses.error());
     const auto overrides = config::receive_overrides::read(cfg);

@@ -61,6 +61,12 @@ private:
     bool unlisted_recipient_ = true;
     bool unlisted_sender_ = false;
     bool soft_bounce_ = false;
+    // Defaults of an earlier compatibility_level that hold; the log names them where they decide.
+    struct legacy {
+        bool recipient_before_relay = false; // smtpd_relay_before_recipient_restrictions=no
+        bool no_relay_rules = false;         // smtpd_relay_restrictions = (empty)
+        bool no_smtputf8 = false;            // smtputf8_enable=no
+    } legacy_;
 };
 
 } // namespace mta::policy

@@ -1,6 +1,10 @@
+#include <algorithm>
+#include <iterator>
+
 #include <mta/address/domain_name.hpp>
 #include <mta/address/parts.hpp>
 #include <mta/config/configuration.hpp>
+#include <mta/config/legacy_default.hpp>
 #include <mta/config/receive_overrides.hpp>
 #include <mta/core/text.hpp>
 #include <mta/policy/access_policy.hpp>
@@ -248,6 +252,31 @@ struct access_policy::evaluation {
         return true;
     }
 
+    void note(std::string_view setting, const std::string& purpose) {
+        out.logs.push_back(config::legacy_default_note(setting, purpose));
+    }
+
+    std::string quoted_recipient_and_client() const {
+        return "\"" + session.recipient().address + "\" from client \"" + session.peer().text() + "\"";
+    }
+
+    // What the default smtpd_relay_restrictions of today would refuse.
+    void note_open_relay() {
+        const auto trusted = where.in_mynetworks(session.peer().name, session.peer().address);
+        if (!trusted || *trusted)
+            return;
+        const auto ours = where.is_our_destination(session.transaction().sender, session.recipient().address);
+        if (ours && !*ours)
+            note("\"smtpd_relay_restrictions = (empty)\"",
+                 "avoid \"Relay access denied\" error for recipient " + quoted_recipient_and_client());
+    }
+
+    void note_utf8(std::string_view role, const std::string& address) {
+        if (rules.legacy_.no_smtputf8 && std::ranges::any_of(address, [](char c) { return (c & 0x80) != 0; }))
+            note("smtputf8_enable=no", "accept non-ASCII " + std::string(role) + " address \"" + address + "\" from " +
+                                           session.peer().text());
+    }
+
     bool at_recipient() {
         // RFC 5321 4.5.1: a bare "postmaster" is always taken.
         if (iequals(session.recipient().address, "postmaster"))
@@ -257,8 +286,15 @@ struct access_policy::evaluation {
             return false;
         const auto& first = rules.relay_first_ ? rules.relay_ : rules.recipient_;
         const auto& second = rules.relay_first_ ? rules.recipient_ : rules.relay_;
-        if (!walk(first, recipient()) || !walk(second, recipient()))
+        if (!walk(first, recipient())) {
+            if (rules.legacy_.recipient_before_relay)
+                note("smtpd_relay_before_recipient_restrictions=no", "reject recipient " + quoted_recipient_and_client());
             return false;
+        }
+        if (!walk(second, recipient()))
+            return false;
+        if (rules.legacy_.no_relay_rules && session.stage() == check_stage::recipient)
+            note_open_relay();
         if (rules.unlisted_sender_ && session.stage() == check_stage::recipient &&
             !session.transaction().sender.empty() &&
             unlisted_sender() == outcome::refuse)
@@ -274,8 +310,11 @@ struct access_policy::evaluation {
         case check_stage::helo:
             return rules.delay_reject_ || walk(rules.helo_, helo());
         case check_stage::mail:
+            note_utf8("sender", session.transaction().sender);
             return rules.delay_reject_ || walk(rules.sender_, sender());
         case check_stage::recipient:
+            note_utf8("recipient", session.recipient().address);
+            return at_recipient();
         case check_stage::vrfy:
             return at_recipient();
         case check_stage::data:
@@ -294,6 +333,7 @@ decision access_policy::check(const smtp::server_session& session, const client_
     evaluation one{*this, session, facts, where};
     if (one.run() && !one.deferred.empty())
         (void)one.refuse(std::move(one.deferred));
+    std::ranges::move(where.take_notes(), std::back_inserter(one.out.logs));
     return std::move(one.out);
 }
 
@@ -341,6 +381,9 @@ result<access_policy> access_policy::open(const config::configuration& cfg) {
     out.unlisted_recipient_ = cfg[param::smtpd_reject_unlisted_recipient] && overrides->unknown_recipient_checks;
     out.unlisted_sender_ = cfg[param::smtpd_reject_unlisted_sender];
     out.soft_bounce_ = cfg[param::soft_bounce];
+    out.legacy_ = {config::has_legacy_default(cfg, "smtpd_relay_before_recipient_restrictions", "3.6"),
+                   config::has_legacy_default(cfg, "smtpd_relay_restrictions", "1"),
+                   config::has_legacy_default(cfg, "smtputf8_enable", "1")};
     return out;
 }
 

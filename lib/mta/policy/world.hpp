@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <mta/core/result.hpp>
 
@@ -41,6 +42,10 @@ public:
     // from: whom mail for the address would be from.
     [[nodiscard]] virtual result<std::optional<unknown_user>> unlisted(address_role role, std::string_view from,
                                                                        std::string_view address) = 0;
+
+    // What the log should say of how the answers since the last call came about: that a default of an earlier
+    // compatibility_level decided.
+    [[nodiscard]] virtual std::vector<std::string> take_notes() { return {}; }
 };
 
 // The world as main.cf describes it. Opens the tables that mynetworks, mydestination, the domain lists and

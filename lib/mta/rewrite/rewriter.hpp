@@ -4,6 +4,7 @@
 // $mydomain complete what is bare (append_at_myorigin, append_dot_mydomain). Addresses are in internal form. No I/O.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -13,7 +14,9 @@ namespace mta::rewrite {
 
 class rewriter {
 public:
-    explicit rewriter(const config::configuration& cfg);
+    // note is told when a default of an earlier compatibility_level completes a domain.
+    using note_sink = std::function<void(std::string)>;
+    explicit rewriter(const config::configuration& cfg, note_sink note = {});
 
     // With $myorigin and $mydomain: mail of this host.
     [[nodiscard]] std::string local(std::string_view address) const { return rewrite(address, origin_, domain_); }
@@ -26,6 +29,7 @@ private:
     [[nodiscard]] std::string rewrite(std::string_view address, std::string_view origin,
                                       std::string_view domain) const;
 
+    note_sink note_;
     std::string origin_;
     std::string domain_;
     bool swap_bangpath_;

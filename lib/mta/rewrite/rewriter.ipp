@@ -1,11 +1,12 @@
 #include <mta/address/parts.hpp>
+#include <mta/config/legacy_default.hpp>
 #include <mta/config/origin.hpp>
 #include <mta/rewrite/rewriter.hpp>
 
 namespace mta::rewrite {
 
-rewriter::rewriter(const config::configuration& cfg)
-    : origin_(config::mail_origin(cfg)), domain_(cfg.text("mydomain")),
+rewriter::rewriter(const config::configuration& cfg, note_sink note)
+    : note_(config::has_legacy_default(cfg, "append_dot_mydomain", "1") ? std::move(note) : nullptr), origin_(config::mail_origin(cfg)), domain_(cfg.text("mydomain")),
       swap_bangpath_(cfg.yes_no("swap_bangpath").value_or(true)),
       percent_hack_(cfg.yes_no("allow_percent_hack").value_or(true)),
       append_origin_(cfg.yes_no("append_at_myorigin").value_or(true)),
@@ -39,7 +40,11 @@ std::string rewriter::rewrite(std::string_view address, std::string_view origin,
             out.pop_back();
     } else if (append_domain_ && !domain.empty() && size > 0 && parts.domain.front() != '[' &&
                parts.domain.find('.') == std::string_view::npos) {
+        const std::string host(parts.domain);
         out.append(".").append(domain);
+        if (note_)
+            note_(config::legacy_default_note("append_dot_mydomain=yes", "rewrite \"" + host + "\" to \"" + host + "." +
+                                                                             std::string(domain) + "\""));
     }
     return out;
 }

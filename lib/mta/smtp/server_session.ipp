@@ -346,8 +346,10 @@ void server_session::finish(bool ok) {
 void server_session::reply(std::string_view text) {
     // A client that errs too often waits for every reply.
     pause_due_ |= errors_ >= settings_->soft_error_limit;
-    for (const char c : text)
-        output_ += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
+    for (const char c : text) {
+        const bool masked = static_cast<unsigned char>(c) < 0x20 || c == 0x7f || ((c & 0x80) != 0 && !settings_->utf8_commands);
+        output_ += masked ? ' ' : c;
+    }
     output_ += "\r\n";
 }
 
