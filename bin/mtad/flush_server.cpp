@@ -5,6 +5,8 @@
 #include <mta/core/attr.hpp>
 #include <mta/core/text.hpp>
 #include <mta/queue/queue_file.hpp>
+#include <mta/rewrite/domains.hpp>
+#include <mta/table/match_list.hpp>
 
 #include "flush_server.hpp"
 #include "trigger.hpp"
@@ -15,7 +17,7 @@ namespace {
 constexpr std::chrono::seconds request_limit{10};
 constexpr std::size_t longest_request = 8192;
 
-enum flush_status : int { flush_ok = 0, flush_failed = -1, flush_bad = 3 };
+enum flush_status : int { flush_ok = 0, flush_failed = -1, flush_bad = 3, flush_not_eligible = 4 };
 
 // Makes one deferred message due: its time is now, dead destinations do not count, and it moves to incoming/.
 result<bool> release(const queue::spool& spool, const std::string& id) {
@@ -59,8 +61,24 @@ int release_site(const queue::spool& spool, const std::string& site) {
     return scanned ? flush_ok : flush_failed;
 }
 
-int perform(const queue::spool& spool, const attr_list& request) {
+// Whether fast_flush_domains lets mail for the site be asked for. The list is read anew each time: requests are rare.
+result<bool> is_eligible(const configuration& cfg, std::string_view site) {
+    auto sites = table::match_list::open("fast_flush_domains", cfg[param::fast_flush_domains],
+                                         rewrite::parent_style_of(cfg, "fast_flush_domains"));
+    if (!sites)
+        return tl::make_unexpected(sites.error());
+    return sites->matches_name(site);
+}
+
+int perform(const queue::spool& spool, const configuration& cfg, const attr_list& request) {
     const auto what = request.get("request");
+    if (what == "send_site" || what == "add") {
+        const auto eligible = is_eligible(cfg, request.get("site"));
+        if (!eligible)
+            return flush_failed;
+        if (!*eligible)
+            return flush_not_eligible;
+    }
     if (what == "send_file") {
         const std::string id(request.get("queue_id"));
         if (!queue::is_valid_queue_id(id))
@@ -92,7 +110,8 @@ boost::asio::awaitable<void> serve_one(worker& owner, net::stream peer,
         if (!list)
             continue; // more is to come
         const auto* spool = &owner.spool();
-        auto job = [spool, request = std::move(*list)]() -> result<int> { return perform(*spool, request); };
+        const auto* cfg = &owner.cfg();
+        auto job = [spool, cfg, request = std::move(*list)]() -> result<int> { return perform(*spool, *cfg, request); };
         auto status = co_await owner.local_ipc().run(std::move(job));
         const std::string answer = attr_writer().put("status", status ? *status : flush_failed).finish();
         trigger("I");
