@@ -3,6 +3,7 @@ reference's beside a running mtad; and the bytes that pass."""
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -126,8 +127,9 @@ def commands(checks, system, label):
     same(checks, f"{label}: postqueue -f tries every message", *effects)
     checks.equal(effects[0][1], True, f"{label}: and they were tried")
     for words in (["public", "qmgr", "W"], ["public", "pickup", "W"], ["public", "nosuch", "W"]):
-        same(checks, f"{label}: postkick {' '.join(words)}", run(system, False, "postkick", *words).returncode,
-             run(system, True, "postkick", *words).returncode)
+        ours, theirs = (run(system, whose, "postkick", *words).returncode for whose in (False, True))
+        # The reference's dies when a service hangs up before it has written all: what it wrote was read.
+        same(checks, f"{label}: postkick {' '.join(words)}", ours, 0 if theirs == -signal.SIGPIPE else theirs)
     # Files that go away and change place under the running system.
     fill(system)
     for option, queue in (("-h", "hold"), ("-H", "deferred")):
@@ -143,7 +145,7 @@ def commands(checks, system, label):
 
 def protocols(checks, systems):
     """The same bytes to both servers."""
-    requests = [("showq", "public/showq", b"", lambda seen: seen.endswith(b"\0\0\0")),
+    requests = [("showq", "public/showq", b"", lambda seen: False),  # to its end
                 ("flush, an unknown site", "public/flush", attributes("request", "send_site", "site", "nosuch.test"), None),
                 ("flush, a bad name", "public/flush", attributes("request", "send_file", "queue_id", "a/b"), None),
                 ("flush, an unknown ID", "public/flush", attributes("request", "send_file", "queue_id", "ABCDEF12345"), None),
