@@ -61,6 +61,13 @@ private:
     sigset_t before_{};
 };
 
+// After the end of input nothing can be taken back: the exit status tells what became of the message.
+void refuse_signals() {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::sigprocmask(SIG_BLOCK, &all, nullptr);
+}
+
 void catch_signals() {
     struct sigaction act {};
     act.sa_handler = remove_and_exit;
@@ -217,24 +224,20 @@ int intake::answer(int status, std::string_view reason) {
 }
 
 int intake::commit() {
+    refuse_signals();
     if (!refusal_.empty()) {
-        const no_signals quiet;
         file_.reset();
-        handler_root = -1;
         return answer(status_not_permitted, refusal_);
     }
     auto done = file_->commit_mark();
-    const no_signals quiet; // from here on the message is the mail system's
     if (done)
         done = file_->sync();
     if (!done) {
         log_.warning(uid_text() + ": " + done.error().code.message());
         const bool size = done.error().code == std::errc::file_too_large;
         file_.reset();
-        handler_root = -1;
         return answer(size ? status_size : status_write, {});
     }
-    handler_root = -1;
     // The directory is write-only for a set-gid caller; where it can be opened its new name is flushed too.
     (void)sync_directory(where_->root() + "/maildrop");
     wake_pickup();
