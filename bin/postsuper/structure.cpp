@@ -135,17 +135,28 @@ private:
         return file;
     }
 
+    // The logs first: when this ends in the middle, the message still tells the next run which name they need.
     result<void> mark(const scan_entry& entry, const std::string& file, const std::string& wanted) {
         const std::string marked = wanted + std::string(fix_suffix);
-        if (::renameat(entry.directory_fd, file.c_str(), entry.directory_fd, marked.c_str()) != 0)
-            return missing_is_fine("rename " + file + " to " + marked);
         fixes_ = true;
+        if (auto done = rename_logs(file, file, marked); !done)
+            return done;
+        if (::renameat(entry.directory_fd, file.c_str(), entry.directory_fd, marked.c_str()) == 0)
+            return {};
+        const int why = errno;
+        (void)rename_logs(file, marked, file); // somebody has moved the message: it keeps its name
+        errno = why;
+        return missing_is_fine("rename " + file + " to " + marked);
+    }
+
+    // The logs of that message, from one name to another in their directories.
+    result<void> rename_logs(const std::string& message, const std::string& from, const std::string& to) {
         for (const auto log : logs) {
-            const auto source = spool_.relative_path(log, file);
-            const auto target = source.substr(0, source.rfind('/') + 1) + marked;
-            if (::renameat(spool_.root_fd(), source.c_str(), spool_.root_fd(), target.c_str()) != 0 &&
+            const auto path = spool_.relative_path(log, message);
+            const auto folder = path.substr(0, path.rfind('/') + 1);
+            if (::renameat(spool_.root_fd(), (folder + from).c_str(), spool_.root_fd(), (folder + to).c_str()) != 0 &&
                 errno != ENOENT)
-                return fail_errno("rename " + source);
+                return fail_errno("rename " + folder + from);
         }
         return {};
     }
