@@ -69,6 +69,16 @@ TEST_CASE("text from outside cannot forge a line of a log", "[queue][log]") {
     CHECK(read[0].reason == "evil?recipient=other@x?" "?<a>: b?[31m ?");
 }
 
+TEST_CASE("control characters that a log holds are masked when it is read", "[queue][log]") {
+    const auto entries = parse_log("\n<a\x1b[31m@b>: old \x07\n\n\nrecipient=c@d\x7f\nreason=x\x1b]0;y \xff \xc3\xa9\nstatus=4.0.0\n\n",
+                                   directory::defer);
+    REQUIRE(entries.size() == 2);
+    CHECK(entries[0].recipient == "a?[31m@b");
+    CHECK(entries[0].reason == "old ?");
+    CHECK(entries[1].recipient == "c@d?");
+    CHECK(entries[1].reason == "x?]0;y ? \xc3\xa9");
+}
+
 TEST_CASE("an old or damaged log still yields what it can", "[queue][log]") {
     const auto old = parse_log("\n<a@b>: no such user: x\n\nnonsense\nstatus=5.9.9\nunknown=1\n\n\n", directory::bounce);
     REQUIRE(old.size() == 2);

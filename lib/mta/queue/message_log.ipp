@@ -24,6 +24,14 @@ inline void put_field(std::string& out, std::string_view field, std::string_view
         out.append(field).append(1, '=').append(printable(value)).append(1, '\n');
 }
 
+// Whoever wrote the log may have let control characters through: the text is for terminals and for headers of notices.
+inline std::string shown(std::string_view text) {
+    bool plain = true;
+    for (const char c : text)
+        plain = plain & (c >= ' ') & (c != '\x7f'); // NOLINT: no branch, many bytes at once
+    return plain ? std::string(text) : printable(text);
+}
+
 // Takes a log line by line and yields an entry at the end of each paragraph.
 class log_parser {
 public:
@@ -40,8 +48,8 @@ public:
         if (text.front() == '<') {
             const auto end = text.find(">: ");
             if (end != std::string_view::npos) {
-                entry_.recipient = text.substr(1, end - 1);
-                entry_.reason = text.substr(end + 3);
+                entry_.recipient = shown(text.substr(1, end - 1));
+                entry_.reason = shown(text.substr(end + 3));
             }
             return;
         }
@@ -80,7 +88,7 @@ private:
         }};
         for (const auto& [known, member] : names)
             if (known == field)
-                entry_.*member = value;
+                entry_.*member = shown(value);
         if (field == "offset")
             entry_.offset = parse_integer(value).value_or(0);
         else if (field == "notify_flags")
