@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -16,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include <mta/core/lock.hpp>
 #include <mta/intake/intake.hpp>
 #include <mta/queue/queue_file.hpp>
 #include <mta/table/patience.hpp>
@@ -264,6 +266,26 @@ TEST_CASE("D1: a maildrop file is taken, kept or refused by what is in it", "[in
     CHECK(at.count("incoming") == (r.result == queued ? 1U : 0U));
     CHECK(at.count("maildrop") == (r.result == not_ready ? 1U : 0U));
     CHECK(at.count("corrupt") == (r.result == refused ? 1U : 0U));
+}
+
+TEST_CASE("a requeued message waits for the end of its delivery, and goes when all have had it", "[intake][maildrop]") {
+    const std::string head = record('T', "1795239461 5") + record('S', "joe");
+    const std::string tail = record('M', "") + record('N', "Subject: x") + record('X', "") + record('E', "");
+    place at;
+    const auto take = [&] { return intake::take_maildrop_file(*at.context, logger(at.sink, "t"), *at.where, "ABC")->result; };
+    drop(at, "ABC", head + record('D', "bob") + record('R', "carl") + tail);
+    {
+        const unique_fd delivering(::open((at.root / "maildrop/ABC").c_str(), O_RDWR | O_CLOEXEC));
+        REQUIRE(*try_lock(delivering.get(), lock_mode::shared));
+        CHECK(take() == intake::pickup_result::not_ready);
+        CHECK(at.count("maildrop") == 1);
+    }
+    CHECK(take() == intake::pickup_result::queued);
+    drop(at, "ABC", head + record('D', "bob") + record('D', "carl") + tail);
+    CHECK(take() == intake::pickup_result::finished);
+    CHECK(at.count("maildrop") == 0);
+    CHECK(at.count("incoming") == 1);
+    CHECK(at.count("corrupt") == 0);
 }
 
 TEST_CASE("D3: links, pipes and odd names in maildrop are harmless", "[intake][maildrop]") {

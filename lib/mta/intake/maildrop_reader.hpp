@@ -19,7 +19,8 @@ namespace mta::intake {
 
 enum class pickup_result {
     queued,     // in incoming/ and durable; the maildrop file is gone
-    not_ready,  // still being written, or gone already
+    not_ready,  // still being written, or still being delivered (postsuper -r), or gone already
+    finished,   // put here again, but every recipient has been served meanwhile; removed, and logged
     refused,    // never acceptable; moved to corrupt/ or removed, and logged
     keep,       // trouble of ours: the file stays, try again later
 };

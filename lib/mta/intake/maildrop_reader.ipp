@@ -8,6 +8,7 @@
 #include <array>
 #include <optional>
 
+#include <mta/core/lock.hpp>
 #include <mta/core/text.hpp>
 #include <mta/intake/message.hpp>
 #include <mta/intake/parts.hpp>
@@ -38,6 +39,9 @@ public:
     [[nodiscard]] result<void> run();
 
     [[nodiscard]] std::optional<intake_message>& message() noexcept { return message_; }
+    [[nodiscard]] bool ours() const noexcept { return ours_; }
+    // Somebody has had this message.
+    [[nodiscard]] bool has_done_recipients() const noexcept { return has_done_recipients_; }
 
 private:
     enum class segment { envelope, content, extracted };
@@ -57,6 +61,7 @@ private:
     intake_request request_;
     intake_recipient next_;
     bool has_sender_ = false;
+    bool has_done_recipients_ = false;
     std::optional<intake_message> message_;
 };
 
@@ -140,6 +145,9 @@ result<bool> maildrop_file::take_envelope(const queue::file_record& record) {
         done = take_recipient(record.data);
         break;
     case record_type::done:
+        has_done_recipients_ = true;
+        next_ = {};
+        break;
     case record_type::cancelled:
         next_ = {};
         break;
@@ -229,6 +237,13 @@ pickup_outcome refuse(const logger& log, const queue::spool& where, std::string_
     return {pickup_result::refused, {}, reason};
 }
 
+pickup_outcome finish(const logger& log, const queue::spool& where, std::string_view name) {
+    log.info("maildrop/" + std::string(name) + ": every recipient has been served, removed");
+    if (auto removed = where.remove(queue::directory::maildrop, name); !removed)
+        return {pickup_result::keep, {}, removed.error().text()};
+    return {pickup_result::finished, {}, {}};
+}
+
 pickup_outcome keep_file(const logger& log, std::string_view name, const std::string& reason) {
     log.warning("maildrop/" + std::string(name) + ": " + reason + " -- message left in the maildrop queue");
     return {pickup_result::keep, {}, reason};
@@ -260,6 +275,10 @@ result<pickup_outcome> take_maildrop_file(intake_context& context, const logger&
         return refuse(log, where, name, "file has more than one name");
 
     maildrop_file file(context, log, status, fd->get());
+    // postsuper -r took it from under a delivery, which marks whom it has served: wait for its end.
+    if (file.ours())
+        if (auto idle = try_lock(fd->get(), lock_mode::exclusive); idle && !*idle)
+            return pickup_outcome{pickup_result::not_ready, {}, "still being delivered"};
     if (auto done = file.run(); !done)
         return is_bad_file(done.error()) ? refuse(log, where, name, done.error().text())
                                        : keep_file(log, name, done.error().text());
@@ -267,6 +286,8 @@ result<pickup_outcome> take_maildrop_file(intake_context& context, const logger&
     auto verdict = message.finish();
     if (!verdict)
         return keep_file(log, name, verdict.error().text());
+    if (verdict->status == status_no_recipients && file.ours() && file.has_done_recipients())
+        return finish(log, where, name);
     if (!verdict->accepted())
         return verdict->temporary() ? keep_file(log, name, verdict->text) : refuse(log, where, name, verdict->text);
     if (auto synced = message.sync(); !synced)
