@@ -78,7 +78,9 @@ result<bool> actions::expire(const found_file& file) {
         ::openat(file.directory_fd, file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     struct stat status {};
     if (!fd || ::fstat(fd.get(), &status) != 0)
-        return errno == ENOENT ? result<bool>(false) : fail_errno("open file " + file.path);
+        return errno == ENOENT
+                   ? result<bool>(false)
+                   : fail_errno("expire file " + spool_.relative_path(file.where, file.id) + ": cannot open file");
     if (!queue::is_complete(status.st_mode))
         return false;
     if (::fchmod(fd.get(), (status.st_mode & 07777U) | 0010U) != 0)
@@ -97,11 +99,16 @@ result<void> actions::remove_lost_logs(directory which) {
             return {};
         const std::string name((*entry)->name);
         if (queue::is_valid_queue_id(name)) {
-            auto message = spool_.find(name, {directory::maildrop, directory::incoming, directory::active,
-                                              directory::deferred, directory::hold});
-            if (!message)
-                return tl::make_unexpected(message.error());
-            if (*message)
+            bool there = false;
+            // Twice: a message that moves against our order is missed once.
+            for (int look = 0; look < 2 && !there; ++look) {
+                auto message = spool_.find(name, {directory::maildrop, directory::incoming, directory::active,
+                                                  directory::deferred, directory::hold});
+                if (!message)
+                    return tl::make_unexpected(message.error());
+                there = message->has_value();
+            }
+            if (there)
                 continue;
         }
         if (::unlinkat((*entry)->directory_fd, name.c_str(), 0) != 0 && errno != ENOENT && errno != EISDIR)

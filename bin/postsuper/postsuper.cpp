@@ -77,7 +77,7 @@ public:
             if (interrupted == 0)
                 perform(one);
         report();
-        return interrupted;
+        return interrupted != 0 ? interrupted : unread_ ? 1 : 0;
     }
 
 private:
@@ -111,6 +111,14 @@ private:
         }
     }
 
+    // For a hash directory that cannot be read: the others are treated all the same, and the status tells.
+    queue::scanner::skip_report skipped() {
+        return [this](const error& why) {
+            log_.warning(why.text());
+            unread_ = true;
+        };
+    }
+
     // In the order in which a message passes through them, so that one that moves on meanwhile is still met.
     static constexpr std::array<directory, 5> message_queues = {
         directory::maildrop, directory::incoming, directory::active, directory::deferred, directory::hold};
@@ -137,6 +145,7 @@ private:
         how.purge = opt_.purge;
         how.interrupted = [] { return interrupted != 0; };
         how.warn = [this](std::string_view text) { log_.warning(text); };
+        how.skipped = skipped();
         const std::vector<directory> everything = {
             directory::bounce,   directory::defer,    directory::trace,
             directory::maildrop, directory::incoming, directory::active,
@@ -229,7 +238,7 @@ private:
                 one.done = actions_->unlink_all(file);
                 return one;
             });
-        auto done = deleting.run(queue::scanner(*spool_, which), [&](outcome&& one) {
+        auto done = deleting.run(queue::scanner(*spool_, which, skipped()), [&](outcome&& one) {
             check(one.done);
             if (*one.done) {
                 actions_->count_removed();
@@ -260,7 +269,7 @@ private:
             } else
                 log_.warning("bogus file name: " + std::string(entry.path) + '/' + file.id);
             return queue::scan_step::go_on;
-        });
+        }, skipped());
         if (!done)
             log_.fatal(done.error());
     }
@@ -333,10 +342,10 @@ private:
             done = actions_->remove(file);
             break;
         case 'e':
-            done = actions_->expire(file);
+            done = expire(file);
             break;
         case 'f':
-            done = actions_->expire(file);
+            done = expire(file);
             if (done)
                 if (auto released = actions_->release(file); !released || *released)
                     done = released;
@@ -353,6 +362,15 @@ private:
         if (!done)
             log_.fatal(done.error());
         return *done;
+    }
+
+    // A file that cannot be opened keeps no other from its end.
+    result<bool> expire(const found_file& file) {
+        auto done = actions_->expire(file);
+        if (done)
+            return done;
+        log_.warning(done.error().text());
+        return false;
     }
 
     void summary(const char* what, unsigned long count) {
@@ -395,6 +413,7 @@ private:
     std::string asked_;
     unsigned long renamed_ = 0;
     unsigned long treated_ = 0;
+    bool unread_ = false; // a directory could not be read
     queue::listing_options listing_;
     long long now_ = 0;
 };

@@ -55,7 +55,7 @@ public:
 private:
     template <class Work>
     result<void> pass(directory which, const Work& work) {
-        queue::scanner walk(spool_, which);
+        queue::scanner walk(spool_, which, options_.skipped);
         for (;;) {
             stopped_ = stopped_ || options_.interrupted();
             if (stopped_)
@@ -106,7 +106,9 @@ private:
             fixes_ = true;
             return {};
         }
-        if (!queue::is_valid_queue_id(file)) {
+        // A file whose name is a hash directory's stands in its own way.
+        const bool hashed = spool_.options().hashed.test(static_cast<std::size_t>(which));
+        if (!queue::is_valid_queue_id(file) || (hashed && file.size() == 1)) {
             options_.warn("bogus file name: " + path);
             return {};
         }

@@ -19,6 +19,7 @@ struct repair_options {
     bool purge = false;
     std::function<bool()> interrupted;           // asked between files
     std::function<void(std::string_view)> warn;
+    queue::scanner::skip_report skipped; // told of hash directories that cannot be read
 };
 
 struct repair_result {
