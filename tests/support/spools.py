@@ -67,16 +67,18 @@ def picture(root, known=None, directories=True):
             found[place + "/"] = oct(os.lstat(os.path.join(folder, name)).st_mode & 0o7777)
         entries += [(folder, name) for name in files]
     for folder, name in entries:
+        if os.path.relpath(folder, root).split("/")[0] in LOGS:
+            names.setdefault(name, name)  # a log's own inode says nothing about its name
+            continue
         status = os.lstat(os.path.join(folder, name))
-        names.setdefault(name, shown_name(name, status.st_ino))
-        if names[name] == name:
+        if names.get(name, name) == name:
             names[name] = shown_name(name, status.st_ino)
     for folder, name in entries:
         path = os.path.join(folder, name)
         status = os.lstat(path)
         # A log bears the name of its message, so it is shown as that one is.
         shown = names[name] if names[name] != name else known.get(name, name)
-        if name.endswith("#FIX") and name[:-4] in names:
+        if name.endswith("#FIX") and names[name] == name and name[:-4] in names:
             shown = names[name[:-4]] + "#FIX"
         place = os.path.join(os.path.relpath(folder, root), shown)
         if os.path.islink(path):
