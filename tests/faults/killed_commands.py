@@ -269,7 +269,8 @@ def submissions(checks, directory):
             checks.ok(not trouble, f"{program} ended by {one} at any of {len(moments(counts, 40))} calls: a whole message or none",
                       "\n".join(trouble))
             if one == "KILL":
-                checks.ok(wholes and (halves or program == "sendmail"), f"{program}: some were killed early, some late", f"{halves} {wholes}")
+                checks.ok(wholes and (halves or program == "sendmail"), f"{program}: some were killed early, some late",
+                          f"{halves} {wholes}")
     picked_up(checks, server, maildrop, sent)
 
 
