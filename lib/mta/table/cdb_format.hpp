@@ -1,6 +1,6 @@
 // The constant database format (cdb) in memory: find a key, visit all records. docs/cdb-format.md has the bytes.
 //
-// No I/O and no allocation; every answer points into the caller's bytes. Safe on hostile input (fuzz_cdb): a place
+// No I/O and no allocation; every answer points into the caller's bytes. Safe on hostile input (fuzz_table_sources): a place
 // outside the file is errc::malformed, and no search visits a slot twice.
 #pragma once
 

@@ -2,7 +2,7 @@
 //
 // Answers factors: whatever text matches the pattern contains, in lower case, at least one word of every factor. An
 // empty answer means "cannot tell". Conservative by design: syntax that it does not know makes it answer nothing,
-// never something wrong. No I/O; safe on hostile input (fuzz_rules).
+// never something wrong. No I/O; safe on hostile input (fuzz_table_sources).
 #pragma once
 
 #include <string>

@@ -4,7 +4,7 @@
 //     /pattern/flags result       !/pattern/ result       if /pattern/ … endif, nested
 //
 // A broken rule is reported and skipped; the others count. Patterns are cut out here and compiled by the table type.
-// No I/O beyond reading the file; parse_rules() is safe on hostile input (fuzz_rules).
+// No I/O beyond reading the file; parse_rules() is safe on hostile input (fuzz_table_sources).
 #pragma once
 
 #include <cstdint>
