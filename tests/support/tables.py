@@ -124,11 +124,19 @@ class Tables:
 
     def run(self, side, which, words, data=b"", directory=None):
         """A command of one side; side 0 is the reference's, 1 is ours."""
+        program, environment = self.command_of(side, which)
+        return subprocess.run([program, *words], input=data, capture_output=True, env=environment, timeout=120, cwd=directory)
+
+    def start(self, side, which, words):
+        """The same without waiting for its end."""
+        program, environment = self.command_of(side, which)
+        return subprocess.Popen([program, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+
+    def command_of(self, side, which):
         environment = {"MAIL_CONFIG": self.config, "PATH": "/usr/bin:/bin", "MTAD_NO_FATAL_DELAY": "1"}
         if side == 0:
             environment["LD_LIBRARY_PATH"] = library_path()
-        program = tool(which) if side == 0 else command(which)
-        return subprocess.run([program, *words], input=data, capture_output=True, env=environment, timeout=120, cwd=directory)
+        return tool(which) if side == 0 else command(which), environment
 
     def postmap(self, side, words, data=b""):
         return self.run(side, "postmap", words, data)

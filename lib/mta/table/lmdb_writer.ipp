@@ -1,6 +1,9 @@
 #include <sys/stat.h>
 
+#include <optional>
+
 #include <mta/table/lmdb_library.hpp>
+#include <mta/table/replacement_file.hpp>
 #include <mta/table/table_writer.hpp>
 
 namespace mta::table {
@@ -12,20 +15,28 @@ constexpr std::size_t room_factor = 3;
 class lmdb_writer final : public table_writer {
 public:
     static result<writer_ptr> start(const std::string& name, const writer_options& options) {
-        auto out = std::unique_ptr<lmdb_writer>(new lmdb_writer(name + ".lmdb", options));
+        auto out = std::unique_ptr<lmdb_writer>(new lmdb_writer(name, options));
         struct stat status {};
-        const bool exists = ::stat(out->path_.c_str(), &status) == 0;
+        bool exists = ::stat(out->path_.c_str(), &status) == 0;
         if (!exists && options.how == write_mode::change)
             return fail_errno("open database " + out->path_);
+        if (!exists) {
+            // An empty database would answer "not found" for all that is about to come.
+            auto place = replacement_file::start(out->path_, options.mode);
+            if (!place)
+                return tl::make_unexpected(place.error());
+            exists = ::stat(out->path_.c_str(), &status) == 0; // somebody was quicker
+            if (!exists) {
+                out->path_ = place->temporary();
+                out->place_.emplace(std::move(*place));
+            }
+        }
         const auto size = exists ? static_cast<std::size_t>(status.st_size) : 0;
         out->map_size_ = std::max(options.map_size, size * 2);
         auto env = open_lmdb_env(out->path_, 0, out->map_size_, options.mode);
         if (!env)
             return tl::make_unexpected(env.error());
         out->env_ = std::move(*env);
-        // A mode that the umask cut is not what was asked for.
-        if (!exists && ::fchmod(lmdb_descriptor(out->env_.get()), options.mode) != 0)
-            return fail_errno("set mode of " + out->path_);
         auto held = lmdb_lock::wait(out->env_.get(), lock_mode::exclusive);
         if (!held)
             return tl::make_unexpected(held.error());
@@ -86,11 +97,13 @@ public:
         held_.reset();
         if (code != 0)
             return lmdb_trouble("error writing " + path_, code);
-        return {};
+        env_.reset();
+        return place_ ? place_->commit() : result<void>();
     }
 
 private:
-    lmdb_writer(std::string path, const writer_options& options) : path_(std::move(path)), options_(options) {}
+    lmdb_writer(const std::string& name, const writer_options& options)
+        : name_(name), path_(name + ".lmdb"), options_(options) {}
 
     [[nodiscard]] std::size_t extra() const noexcept { return options_.style == terminator::without ? 0 : 1; }
 
@@ -148,11 +161,13 @@ private:
         if (code == MDB_KEYEXIST)
             return false;
         if (code != 0)
-            return lmdb_trouble("error updating lmdb:" + path_.substr(0, path_.size() - 5), code);
+            return lmdb_trouble("error updating lmdb:" + name_, code);
         return true;
     }
-    std::string path_;
+    std::string name_;
+    std::string path_; // of the file that is written
     writer_options options_;
+    std::optional<replacement_file> place_; // of a database that was not there
     std::size_t map_size_ = 0;
     lmdb_env_ptr env_;
     std::optional<lmdb_lock> held_;

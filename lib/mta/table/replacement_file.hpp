@@ -1,6 +1,6 @@
 // The file that will take a database's place: a temporary beside it, with the old one's owner and mode, renamed over it
-// when it is whole. Old file and temporary are locked meanwhile, so that builders wait for each other and for whoever
-// changes the old file.
+// when it is whole. Builders wait for each other by an exclusive lock on the temporary; a shared one on the old file keeps
+// out whoever would change it, and lets its readers go on.
 //
 // Where the directory may not be written to the old file itself is emptied and written, under its exclusive lock. What
 // an earlier builder that was killed left behind is taken over.
@@ -19,13 +19,14 @@
 
 namespace mta::table {
 
-// Opens path and locks it exclusively; what stands there afterwards is what is locked.
-[[nodiscard]] inline result<unique_fd> open_locked(const std::string& path, int flags, mode_t mode = 0) {
+// Opens path and locks it; what stands there afterwards is what is locked.
+[[nodiscard]] inline result<unique_fd> open_locked(const std::string& path, int flags, mode_t mode = 0,
+                                                   lock_mode how = lock_mode::exclusive) {
     for (;;) {
         auto fd = open_file(path, flags, mode);
         if (!fd)
             return fd;
-        if (auto held = wait_lock(fd->get(), lock_mode::exclusive); !held)
+        if (auto held = wait_lock(fd->get(), how); !held)
             return tl::make_unexpected(held.error());
         // Whoever held the lock may have put another file here.
         struct stat ours {};
@@ -43,21 +44,22 @@ public:
         replacement_file out;
         out.path_ = followed(std::move(path));
         out.mode_ = mode;
-        auto old = open_locked(out.path_, O_RDWR);
-        if (old)
-            out.old_ = std::move(*old);
-        else if (old.error().code != std::errc::no_such_file_or_directory)
-            return fail(old.error().code, "open database " + out.path_);
         out.temporary_ = out.path_ + ".new";
         auto fresh = open_locked(out.temporary_, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
-        if (!fresh && out.old_) {
-            out.temporary_ = out.path_;
-            out.in_place_ = true;
-        } else if (!fresh) {
-            return fail(fresh.error().code, "open database " + std::exchange(out.temporary_, {}));
-        } else {
-            out.fresh_ = std::move(*fresh);
+        out.in_place_ = !fresh && ::access(out.path_.c_str(), F_OK) == 0;
+        if (!fresh && !out.in_place_) {
+            out.temporary_.clear();
+            return fail(fresh.error().code, "open database " + out.path_);
         }
+        if (fresh)
+            out.fresh_ = std::move(*fresh);
+        else
+            out.temporary_ = out.path_;
+        auto old = open_locked(out.path_, O_RDWR, 0, out.in_place_ ? lock_mode::exclusive : lock_mode::shared);
+        if (!old && (out.in_place_ || old.error().code != std::errc::no_such_file_or_directory))
+            return fail(old.error().code, "open database " + out.path_);
+        if (old)
+            out.old_ = std::move(*old);
         if (::ftruncate(out.in_place_ ? out.old_.get() : out.fresh_.get(), 0) != 0)
             return fail_errno("truncate " + out.temporary_);
         return out;

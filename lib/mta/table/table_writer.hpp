@@ -1,8 +1,9 @@
 // Writes databases (hash, btree, lmdb, cdb): a whole new one, or changes to one that is there.
 //
-// A new Berkeley DB or cdb file is built beside the old one and renamed over it; a new LMDB content is one
-// transaction in the file itself. Either way no reader ever sees half of it, and a writer that is killed leaves the old
-// content. Changes hold the exclusive lock that readers respect. Two writers wait for each other.
+// A new Berkeley DB or cdb file is built beside the old one and renamed over it; a new LMDB content is one transaction
+// in the file itself, or put in its place where there was none. Either way no reader ever sees half of it, and a writer
+// that is killed leaves the old content. Changes hold the exclusive lock that readers respect. Two writers wait for each
+// other.
 #pragma once
 
 #include <sys/types.h>
