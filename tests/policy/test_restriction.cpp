@@ -38,4 +38,11 @@ TEST_CASE("some rule must stop relaying", "[policy][restriction]") {
     const auto open = with(rule::permit);
     const restriction_list* lists[] = {&none, &open};
     REQUIRE_FALSE(refuses_relaying(lists));
+    const restriction_list never_asked = {{rule::permit, {}}, {rule::reject, {}}};
+    const restriction_list only_warns = {{rule::warn_if_reject, {}}, {rule::reject_unauth_destination, {}}};
+    const restriction_list* useless[] = {&never_asked, &only_warns};
+    REQUIRE_FALSE(refuses_relaying(useless));
+    const restriction_list warns_and_refuses = {{rule::warn_if_reject, {}}, {rule::reject, {}}, {rule::reject, {}}};
+    const restriction_list* good[] = {&never_asked, &warns_and_refuses};
+    REQUIRE(refuses_relaying(good));
 }

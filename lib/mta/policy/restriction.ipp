@@ -61,9 +61,19 @@ bool refuses_relaying(std::span<const restriction_list* const> lists) noexcept {
         return r.what == rule::reject_unauth_destination || r.what == rule::defer_unauth_destination ||
                r.what == rule::reject || r.what == rule::defer || r.what == rule::defer_if_permit;
     };
-    return std::any_of(lists.begin(), lists.end(), [&](const restriction_list* list) {
-        return std::any_of(list->begin(), list->end(), refuses);
-    });
+    // What stands behind a permit is never asked, and what stands behind a warn_if_reject refuses nothing.
+    const auto works = [&](const restriction_list* list) {
+        bool warns = false;
+        for (const auto& r : *list) {
+            if (r.what == rule::permit)
+                return false;
+            if (refuses(r) && !warns)
+                return true;
+            warns = r.what == rule::warn_if_reject;
+        }
+        return false;
+    };
+    return std::any_of(lists.begin(), lists.end(), works);
 }
 
 } // namespace mta::policy
