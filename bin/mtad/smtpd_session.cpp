@@ -86,7 +86,11 @@ awaitable<smtp::server_peer> smtpd_session::identify() {
         if (!found.remark.empty())
             log_.warning(found.remark);
     }
-    auto asked = [this, &peer] { return home_->world_->in_mynetworks(peer.name, peer.address); };
+    auto asked = [this, &peer] {
+        auto inside = home_->world_->in_mynetworks(peer.name, peer.address);
+        (void)home_->world_->take_notes(); // nothing is permitted by this
+        return inside;
+    };
     const auto own = co_await look_up(shared_->owner, asked);
     inside_ = own && *own;
     peer.bare_newline_excluded = home_->newline_exclusions_ && inside_;

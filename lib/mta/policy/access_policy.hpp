@@ -64,7 +64,6 @@ private:
     // Defaults of an earlier compatibility_level that hold; the log names them where they decide.
     struct legacy {
         bool recipient_before_relay = false; // smtpd_relay_before_recipient_restrictions=no
-        bool no_relay_rules = false;         // smtpd_relay_restrictions = (empty)
         bool no_smtputf8 = false;            // smtputf8_enable=no
     } legacy_;
 };

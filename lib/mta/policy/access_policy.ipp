@@ -256,21 +256,6 @@ struct access_policy::evaluation {
         out.logs.push_back(config::legacy_default_note(setting, purpose));
     }
 
-    std::string quoted_recipient_and_client() const {
-        return "\"" + session.recipient().address + "\" from client \"" + session.peer().text() + "\"";
-    }
-
-    // What the default smtpd_relay_restrictions of today would refuse.
-    void note_open_relay() {
-        const auto trusted = where.in_mynetworks(session.peer().name, session.peer().address);
-        if (!trusted || *trusted)
-            return;
-        const auto ours = where.is_our_destination(session.transaction().sender, session.recipient().address);
-        if (ours && !*ours)
-            note("\"smtpd_relay_restrictions = (empty)\"",
-                 "avoid \"Relay access denied\" error for recipient " + quoted_recipient_and_client());
-    }
-
     void note_utf8(std::string_view role, const std::string& address) {
         if (rules.legacy_.no_smtputf8 && std::ranges::any_of(address, [](char c) { return (c & 0x80) != 0; }))
             note("smtputf8_enable=no", "accept non-ASCII " + std::string(role) + " address \"" + address + "\" from " +
@@ -288,13 +273,13 @@ struct access_policy::evaluation {
         const auto& second = rules.relay_first_ ? rules.recipient_ : rules.relay_;
         if (!walk(first, recipient())) {
             if (rules.legacy_.recipient_before_relay)
-                note("smtpd_relay_before_recipient_restrictions=no", "reject recipient " + quoted_recipient_and_client());
+                note("smtpd_relay_before_recipient_restrictions=no",
+                     "reject recipient \"" + session.recipient().address + "\" from client \"" + session.peer().text() +
+                         "\"");
             return false;
         }
         if (!walk(second, recipient()))
             return false;
-        if (rules.legacy_.no_relay_rules && session.stage() == check_stage::recipient)
-            note_open_relay();
         if (rules.unlisted_sender_ && session.stage() == check_stage::recipient &&
             !session.transaction().sender.empty() &&
             unlisted_sender() == outcome::refuse)
@@ -382,7 +367,6 @@ result<access_policy> access_policy::open(const config::configuration& cfg) {
     out.unlisted_sender_ = cfg[param::smtpd_reject_unlisted_sender];
     out.soft_bounce_ = cfg[param::soft_bounce];
     out.legacy_ = {config::has_legacy_default(cfg, "smtpd_relay_before_recipient_restrictions", "3.6"),
-                   config::has_legacy_default(cfg, "smtpd_relay_restrictions", "1"),
                    config::has_legacy_default(cfg, "smtputf8_enable", "1")};
     return out;
 }
