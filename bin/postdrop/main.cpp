@@ -18,7 +18,7 @@
 
 namespace {
 
-constexpr const char* usage = "usage: postdrop [-c config_dir] [-v] [-r]";
+constexpr const char* usage = "usage: postdrop [-c config_dir] [-v]";
 
 int run(int argc, char** argv) {
     mta::config::command_log log("postdrop");
@@ -31,7 +31,8 @@ int run(int argc, char** argv) {
             std::puts("postdrop (mtad) " MTAD_VERSION);
             return 0;
         } else if (option->letter == '-' && option->value == "help") {
-            std::printf("%s\nReads submission records from standard input; for the use of sendmail.\n", usage);
+            std::printf("%s\nReads submission records from standard input; for the use of sendmail.\n"
+                        "  -r  answer on standard output, which is done without it too\n", usage);
             return 0;
         } else if (option->letter != 'r' && option->letter != 'v') {
             log.fatal(usage);

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 #include <chrono>
+#include <cstdint>
 #include <cstring>
 #include <optional>
 #include <string>
@@ -31,6 +32,7 @@ namespace {
 
 using queue::record_type;
 
+constexpr int status_bad = 1;
 constexpr int status_write = 2;
 constexpr int status_size = 4;
 constexpr int status_not_permitted = 512;
@@ -39,10 +41,10 @@ constexpr int status_not_permitted = 512;
 int handler_root = -1;
 std::array<char, 300> handler_path{};
 
-extern "C" void remove_and_exit(int) {
+extern "C" void remove_and_exit(int number) {
     if (handler_root >= 0)
         (void)::unlinkat(handler_root, handler_path.data(), 0);
-    ::_exit(1);
+    ::_exit(number);
 }
 
 // Blocks the signals that remove_and_exit serves, for as long as it lives.
@@ -81,6 +83,25 @@ void catch_signals() {
     }
 }
 
+// What is wrong with the record that rest begins with and does not hold, in the words that logs have for it.
+std::string broken_record(std::string_view rest, std::size_t limit) {
+    const auto type = ", record type " + std::to_string(static_cast<unsigned char>(rest.front()));
+    std::uint32_t length = 0;
+    std::size_t at = 1;
+    for (unsigned shift = 0;; shift += 7, ++at) {
+        if (at == rest.size())
+            return "stdin: unexpected EOF reading length" + type;
+        const auto group = static_cast<unsigned char>(rest[at]);
+        length |= shift < 32 ? static_cast<std::uint32_t>(group & 0x7fU) << shift : 0U;
+        if ((group & 0x80U) == 0 || shift > 28)
+            break;
+    }
+    const auto shown = std::to_string(static_cast<std::int32_t>(length));
+    if (length > limit)
+        return "stdin: illegal length " + shown + type;
+    return "stdin: unexpected EOF in data" + type + " length " + shown;
+}
+
 class intake {
 public:
     intake(const configuration& cfg, config::command_log& log) : cfg_(cfg), log_(log), uid_(::getuid()) {}
@@ -94,6 +115,7 @@ private:
     void limit_size() const;
     void create();
     [[noreturn]] void refuse(const std::string& text);
+    [[noreturn]] void refuse_broken(std::string_view rest);
     // False at a premature end of input.
     bool copy_records();
     bool take(const queue::record& record);
@@ -107,7 +129,7 @@ private:
     std::optional<queue::spool> where_;
     std::optional<queue::queue_file_writer> file_;
     record_filter filter_;
-    bool complete_ = false;
+    bool incomplete_ = false; // ended, but it lacks sender or recipients
     std::string refusal_; // of the sender; empty: none
 };
 
@@ -166,6 +188,11 @@ void intake::refuse(const std::string& text) {
     log_.fatal(text);
 }
 
+void intake::refuse_broken(std::string_view rest) {
+    log_.warning(broken_record(rest, static_cast<std::size_t>(cfg_[param::line_length_limit])));
+    refuse(uid_text() + ": malformed input");
+}
+
 bool intake::take(const queue::record& record) {
     switch (filter_.judge(record.type, record.data)) {
     case ruling::pass:
@@ -178,8 +205,17 @@ bool intake::take(const queue::record& record) {
     case ruling::ignore:
         log_.warning(uid_text() + ": ignoring attribute record: " + printable(record.data));
         return true;
+    case ruling::nameless:
+        log_.warning(uid_text() + ": ignoring malformed record: " +
+                     (record.data.find('=') == std::string_view::npos && !record.data.empty()
+                          ? "missing '=' after attribute name: "
+                          : "missing attribute name: ") +
+                     printable(record.data));
+        return true;
     case ruling::end:
-        complete_ = true;
+        return false;
+    case ruling::incomplete:
+        incomplete_ = true;
         return false;
     case ruling::unexpected:
         refuse(uid_text() + ": unexpected record type: " + std::to_string(static_cast<int>(record.type)));
@@ -197,15 +233,18 @@ bool intake::copy_records() {
         const auto got = ::read(STDIN_FILENO, chunk.data(), chunk.size());
         if (got < 0 && errno == EINTR)
             continue;
-        if (got <= 0)
+        if (got <= 0) {
+            if (!bytes.empty())
+                refuse_broken(bytes);
             return false;
+        }
         bytes.append(chunk.data(), static_cast<std::size_t>(got));
         std::size_t at = 0;
         while (at < bytes.size()) {
             const auto rest = std::string_view(bytes).substr(at);
             const auto header = queue::parse_record_header(rest, limit);
             if (!header)
-                refuse(uid_text() + ": malformed input");
+                refuse_broken(rest);
             if (!*header || rest.size() - (*header)->header_size < (*header)->length)
                 break;
             at += (*header)->header_size + (*header)->length;
@@ -228,6 +267,10 @@ int intake::commit() {
     if (!refusal_.empty()) {
         file_.reset();
         return answer(status_not_permitted, refusal_);
+    }
+    if (incomplete_) {
+        file_.reset();
+        return answer(status_bad, {});
     }
     auto done = file_->commit_mark();
     if (done)

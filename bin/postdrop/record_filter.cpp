@@ -29,7 +29,7 @@ bool may_pass(std::string_view name, std::string_view value) {
 ruling attribute(std::string_view pair) {
     const auto equals = pair.find('=');
     if (equals == 0 || equals == std::string_view::npos)
-        return ruling::malformed;
+        return ruling::nameless;
     return may_pass(pair.substr(0, equals), pair.substr(equals + 1)) ? ruling::pass : ruling::ignore;
 }
 
@@ -59,15 +59,13 @@ ruling record_filter::envelope(record_type type, std::string_view data) {
         sender_ = true;
         return ruling::pass;
     case record_type::recipient:
-        if (!sender_)
-            return ruling::malformed;
+        senderless_ = senderless_ || !sender_;
         recipients_ = true;
         return ruling::pass;
     case record_type::attribute:
         return attribute(data);
     case record_type::message:
-        if (!sender_)
-            return ruling::malformed;
+        senderless_ = senderless_ || !sender_;
         at_ = segment::content;
         return ruling::pass;
     default:
@@ -91,7 +89,7 @@ ruling record_filter::extracted(record_type type, std::string_view data) {
     case record_type::attribute:
         return attribute(data);
     case record_type::end:
-        return recipients_ ? ruling::end : ruling::malformed;
+        return recipients_ && !senderless_ ? ruling::end : ruling::incomplete;
     default:
         return ruling::unexpected;
     }

@@ -15,7 +15,9 @@ enum class ruling {
     pass,
     drop,      // not for the queue, and no harm
     ignore,    // an attribute that is not for users: worth a warning
+    nameless,  // an attribute without a name or without "=": likewise
     end,       // the END record: the message is complete
+    incomplete, // the END record, but who sends to whom has not been said
     unexpected, // a record type that has no place here
     malformed,
 };
@@ -23,8 +25,6 @@ enum class ruling {
 class record_filter {
 public:
     [[nodiscard]] ruling judge(queue::record_type type, std::string_view data);
-
-    [[nodiscard]] bool has_recipients() const noexcept { return recipients_; }
 
 private:
     enum class segment { envelope, content, extracted };
@@ -35,6 +35,7 @@ private:
     segment at_ = segment::envelope;
     bool sender_ = false;
     bool recipients_ = false;
+    bool senderless_ = false; // somebody was named before the sender
 };
 
 } // namespace mta::postdrop
