@@ -157,6 +157,8 @@ def unreadable(checks, ground):
     ground.unreadable()
     done = ground.run("postqueue", "-j")
     checks.ok(done.returncode == 0 and done.stdout.count(b"queue_id") >= 3, "postqueue lists the others", str(done))
+    checks.ok(b"warning: open directory deferred/3: Permission denied" in ground.run("postqueue", "-p", user=UID).stderr or
+              done.stdout.count(b"queue_id") == 5, "and says what it cannot read, unless it can", str(done))
 
 
 def full_disk(checks, ground):

@@ -113,6 +113,13 @@ private:
 
 namespace detail {
 
+// A hash directory that cannot be read is named, and its messages are missing.
+inline scanner::skip_report skipping(const listing_options& options) {
+    if (!options.warn)
+        return {};
+    return [warn = options.warn](const error& why) { warn(why.text()); };
+}
+
 inline constexpr std::array<directory, 5> listing_order = {directory::maildrop, directory::active,
                                                            directory::incoming, directory::deferred, directory::hold};
 
@@ -131,7 +138,7 @@ inline result<void> list_side_by_side(const spool& where, listing_options option
     const auto take = [&](listed_message&& message) { return visit(message); };
     for (const auto one : listing_order) {
         which = one; // no reader is at work between two queues
-        auto step = reading.run(scanner(where, which), take);
+        auto step = reading.run(scanner(where, which, detail::skipping(options)), take);
         if (!step)
             return tl::make_unexpected(step.error());
         if (*step == scan_step::stop)
@@ -160,7 +167,7 @@ result<std::optional<listed_message>> queue_listing::next() {
     for (; self.at < detail::listing_order.size(); ++self.at) {
         const auto which = detail::listing_order[self.at];
         if (!self.scan)
-            self.scan.emplace(self.where, which);
+            self.scan.emplace(self.where, which, detail::skipping(self.options));
         detail::message_lister lister(self.where, self.options, which);
         for (;;) {
             auto entry = self.scan->next();
