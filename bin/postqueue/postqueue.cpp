@@ -210,10 +210,17 @@ private:
             flush_selected();
             return;
         }
-        if (auto sent = trigger("qmgr", "FADI"); !sent)
-            log_.fatal("Cannot flush mail queue - mail system is down");
-        if (auto sent = trigger("pickup", "W"); !sent)
-            log_.fatal("Cannot flush mail queue - mail system is down");
+        for (const auto& [service, bytes] : {std::pair("qmgr", "FADI"), std::pair("pickup", "W")})
+            if (auto sent = trigger(service, bytes); !sent) {
+                warn_if_missing("unable to look up", service, sent.error());
+                log_.fatal("Cannot flush mail queue - mail system is down");
+            }
+    }
+
+    // A service that was never there is worth a word more than one that has stopped.
+    void warn_if_missing(const char* what, const char* service, const error& why) {
+        if (why.code == std::errc::no_such_file_or_directory)
+            log_.warning(std::string(what) + " public/" + service + ": " + why.code.message());
     }
 
     // One request a deferred message: others are on their way anyhow.
@@ -236,6 +243,8 @@ private:
     long long ask_flush(const std::string& request) {
         const char* down = "Cannot flush mail queue - mail system is down";
         auto fd = connect_local(socket_path("flush"), limit());
+        if (!fd)
+            warn_if_missing("connect to", "flush", fd.error());
         if (!fd || !send_all(fd->get(), request, limit()))
             log_.fatal(down);
         std::string bytes;

@@ -47,6 +47,13 @@ constexpr const char* help_text = R"(usage: sendmail [option ...] [recipient ...
     log.fatal("execute " + path + ": " + std::strerror(errno));
 }
 
+[[noreturn]] void become_postqueue(std::vector<std::string> words, const options& asked, const configuration& cfg,
+                                   config::command_log& log) {
+    words.insert(words.begin(), "postqueue");
+    words.insert(words.end(), static_cast<std::size_t>(asked.verbose), "-v");
+    become(find_command(cfg, "postqueue"), std::move(words), log);
+}
+
 int build_aliases(const options& asked, const configuration& cfg, config::command_log& log) {
     std::vector<std::string> words{"postalias"};
     for (int i = 0; i < asked.verbose; ++i)
@@ -113,24 +120,23 @@ bool long_option(std::string_view word) {
 }
 
 int run(const options& asked, const configuration& cfg, config::command_log& log) {
+    if (asked.interval_queue_run && asked.mode != mode::daemon)
+        return 0; // the daemon has intervals of its own
     check(asked, log);
     switch (asked.mode) {
     case mode::submit:
-        if (asked.interval_queue_run)
-            return 0;
-        [[fallthrough]];
     case mode::probe:
         if (::chdir(cfg[param::queue_directory].c_str()) != 0)
             log.fatal("chdir " + cfg[param::queue_directory] + ": " + std::strerror(errno));
         return submit(asked, cfg, log);
     case mode::list_queue:
-        become(find_command(cfg, "postqueue"), {"postqueue", "-p"}, log);
+        become_postqueue({"-p"}, asked, cfg, log);
     case mode::flush_queue:
-        become(find_command(cfg, "postqueue"), {"postqueue", "-f"}, log);
+        become_postqueue({"-f"}, asked, cfg, log);
     case mode::flush_site:
-        become(find_command(cfg, "postqueue"), {"postqueue", "-s", asked.target}, log);
+        become_postqueue({"-s", asked.target}, asked, cfg, log);
     case mode::flush_message:
-        become(find_command(cfg, "postqueue"), {"postqueue", "-i", asked.target}, log);
+        become_postqueue({"-i", asked.target}, asked, cfg, log);
     case mode::build_aliases:
         return build_aliases(asked, cfg, log);
     case mode::daemon:

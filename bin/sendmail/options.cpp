@@ -90,7 +90,7 @@ void parser::take(char letter, std::string_view value) {
         break;
     case 'X':
         if (value.empty() || value.front() != 'V')
-            log_.fatal("unsupported: -X" + std::string(value));
+            log_.fatal("unsupported: -X" + std::string(value.substr(0, 1)));
         take_verp(value.substr(1));
         break;
     case 'b':
@@ -106,6 +106,8 @@ void parser::take(char letter, std::string_view value) {
     case 'o':
         if (value == "i")
             into_.ignore_dots = true;
+        else if (value == "A")
+            log_.fatal("-oA requires pathname");
         else if (value.starts_with('A'))
             into_.alias_map = value.substr(1);
         break;
@@ -162,6 +164,8 @@ void parser::take_queue(std::string_view value) {
     } else if (value.front() == 'R' || value.front() == 'I') {
         into_.mode = value.front() == 'R' ? mode::flush_site : mode::flush_message;
         into_.target = value.substr(1);
+        if (into_.target.empty())
+            log_.fatal(into_.mode == mode::flush_site ? "specify: -qRsitename" : "specify: -qIqueueid");
     } else {
         log_.fatal("-q" + std::string(1, value.front()) + " is not implemented");
     }
