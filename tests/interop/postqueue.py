@@ -9,7 +9,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 import checks as harness
 from checks import Skip, command, project_root
+from mtad import Mtad
 from reference import Reference, library_path, tool
+from reference_spool import ReferenceSpool
 
 
 def listing(program, option, reference, extra=None):
@@ -60,10 +62,36 @@ def fill(reference):
         shutil.chown(os.path.join(folder, name), "daemon")
 
 
+def every_feature(checks):
+    """A spool with all that an envelope can have: by the reference's service, by nobody's, and by ours."""
+    with ReferenceSpool() as reference:
+        count = reference.fill()
+        shown = compare(checks, reference, "from the reference's showq, every envelope feature")
+        checks.equal(shown.count(b"queue_id"), count, "every message is listed")
+        reference.stop()
+        reference.add_maildrop()
+        shown = compare(checks, reference, "read directly, every envelope feature")
+        names = [os.path.basename(path) for queue, path in reference.queue_files() if queue in ("deferred", "hold")]
+        # Our daemon on the same spool, beside a reference that does not run. What waits in maildrop/ it would take.
+        for queue, path in reference.queue_files("maildrop"):
+            os.unlink(path)
+        before = listing(tool("postqueue"), "-j", reference).stdout, listing(tool("postqueue"), "-p", reference).stdout
+        settings = {name: reference.parameters[name] for name in
+                    ("default_transport", "queue_run_delay", "minimal_backoff_time", "mydestination", "local_transport")}
+        with Mtad(settings, directory=reference.directory) as ours:
+            for program, whose in ((command("postqueue"), "our"), (tool("postqueue"), "the reference's")):
+                for option, wanted in zip(("-j", "-p"), before):
+                    done = listing(program, option, ours)
+                    checks.equal((done.returncode, done.stdout), (0, wanted), f"{whose} postqueue {option} from mtad's showq shows the same")
+            checks.ok(all(name.encode() in before[0] for name in names), "no message is missing", str(names))
+
+
 def main(checks):
     if os.geteuid() != 0:
         raise Skip("needs root")
     program = command("postqueue")
+    command("mtad")
+    every_feature(checks)
     for long_ids in ("no", "yes"):
         with Reference({"enable_long_queue_ids": long_ids, "queue_run_delay": "3600s"}) as reference:
             compare(checks, reference, f"of an empty queue (long IDs {long_ids})")
