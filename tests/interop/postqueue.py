@@ -82,7 +82,8 @@ def every_feature(checks):
             for program, whose in ((command("postqueue"), "our"), (tool("postqueue"), "the reference's")):
                 for option, wanted in zip(("-j", "-p"), before):
                     done = listing(program, option, ours)
-                    checks.equal((done.returncode, done.stdout), (0, wanted), f"{whose} postqueue {option} from mtad's showq shows the same")
+                    checks.equal((done.returncode, done.stdout), (0, wanted),
+                                 f"{whose} postqueue {option} from mtad's showq shows the same")
             checks.ok(all(name.encode() in before[0] for name in names), "no message is missing", str(names))
 
 
