@@ -15,14 +15,25 @@ public:
         : lookup_table(std::move(name), {}), env_(std::move(env)), dbi_(dbi), mark_(std::move(mark)), style_(style) {}
 
     result<std::optional<std::string>> lookup(std::string_view key) override {
-        const auto held = lmdb_lock::wait(env_.get(), lock_mode::shared);
-        if (!held)
-            return tl::make_unexpected(held.error());
-        const auto txn = begin();
-        if (!txn)
-            return tl::make_unexpected(txn.error());
-        const std::string text(key);
-        return look_up_both(style_, text, [&](std::string_view bytes) { return get(txn->get(), bytes); });
+        if (!reading_) {
+            auto held = lmdb_lock::wait(env_.get(), lock_mode::shared);
+            if (!held)
+                return tl::make_unexpected(held.error());
+            auto txn = begin();
+            if (!txn)
+                return tl::make_unexpected(txn.error());
+            reading_.emplace(reading{std::move(*held), std::move(*txn)});
+        }
+        key_.assign(key);
+        auto answer = look_up_both(style_, key_, [&](std::string_view bytes) { return get(reading_->txn.get(), bytes); });
+        if (!batch_)
+            reading_.reset();
+        return answer;
+    }
+    void begin_batch() override { batch_ = true; }
+    void end_batch() override {
+        batch_ = false;
+        reading_.reset();
     }
 
     result<void> walk(const std::function<bool(std::string_view, std::string_view)>& visit) override {
@@ -50,6 +61,10 @@ public:
     [[nodiscard]] bool changed() const override { return mark_.replaced(); }
 
 private:
+    struct reading {
+        lmdb_lock held;
+        lmdb_txn_ptr txn; // ends before the lock does
+    };
     [[nodiscard]] failure trouble(int code) const { return lmdb_trouble("error reading " + mark_.path(), code); }
     static std::string_view text(const MDB_val& part) {
         return without_nul({static_cast<const char*>(part.mv_data), part.mv_size});
@@ -82,6 +97,9 @@ private:
     MDB_dbi dbi_;
     file_mark mark_;
     terminator style_;
+    std::string key_;
+    bool batch_ = false;
+    std::optional<reading> reading_; // ends before env_ does
 };
 
 } // namespace

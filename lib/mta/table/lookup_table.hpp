@@ -37,6 +37,11 @@ public:
     // May block on I/O. Not thread-safe. The value is a copy.
     [[nodiscard]] virtual result<std::optional<std::string>> lookup(std::string_view key) = 0;
 
+    // Until end_batch() lookups may keep what each of them takes and gives back otherwise, such as the lock of a file. A
+    // caller ends the batch before it waits for anything. Most types have nothing to keep.
+    virtual void begin_batch() {}
+    virtual void end_batch() {}
+
     // Visits every entry in the table's order until visit answers false. errc::unsupported for types that cannot.
     [[nodiscard]] virtual result<void> walk(const std::function<bool(std::string_view, std::string_view)>& visit) {
         (void)visit;

@@ -71,18 +71,20 @@ public:
     explicit utf8_table(table_ptr inner) : lookup_table(inner->name(), inner->traits()), inner_(std::move(inner)) {}
 
     result<std::optional<std::string>> lookup(std::string_view key) override {
-        if (!is_utf8(key)) {
+        if (!is_text(key)) {
             warning(name() + ": non-UTF-8 key \"" + std::string(key) + "\": malformed UTF-8 or invalid codepoint");
             return std::nullopt;
         }
         auto found = inner_->lookup(key);
-        if (found && *found && !is_utf8(**found)) {
+        if (found && *found && !is_text(**found)) {
             warning(name() + ": key \"" + std::string(key) + "\": non-UTF-8 value \"" + **found +
                     "\": malformed UTF-8 or invalid codepoint");
             return fail(errc::malformed);
         }
         return found;
     }
+    void begin_batch() override { inner_->begin_batch(); }
+    void end_batch() override { inner_->end_batch(); }
     result<void> walk(const std::function<bool(std::string_view, std::string_view)>& visit) override {
         return inner_->walk(visit);
     }
@@ -90,6 +92,9 @@ public:
     [[nodiscard]] bool changed() const override { return inner_->changed(); }
 
 private:
+    // Nearly all of it is ASCII, and that is sooner seen.
+    [[nodiscard]] static bool is_text(std::string_view bytes) noexcept { return is_ascii(bytes) || is_utf8(bytes); }
+
     table_ptr inner_;
 };
 

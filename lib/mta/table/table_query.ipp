@@ -1,8 +1,8 @@
 // Looks up keys from the command line or standard input, and lists tables.
 #include <unistd.h>
 
-#include <array>
-#include <cstring>
+#include <algorithm>
+#include <utility>
 #include <vector>
 
 #include <mta/core/file.hpp>
@@ -42,7 +42,8 @@ public:
         }
         text_.append(key).append(separator).append(value) += '\n';
     }
-    result<void> flush_when_full() { return text_.size() < full ? result<void>() : flush(); }
+    [[nodiscard]] bool is_full() const noexcept { return text_.size() >= full; }
+    result<void> flush_when_full() { return is_full() ? flush() : result<void>(); }
     result<void> flush() {
         auto done = write_all(STDOUT_FILENO, text_);
         text_.clear();
@@ -78,7 +79,21 @@ public:
         while (tables_.size() < files_.size())
             if (auto opened = open_next(); !opened)
                 return opened;
+        batches_ = std::ranges::none_of(tables_, [](const table_ptr& one) { return one->traits().may_block; });
         return {};
+    }
+    // Locks are kept while there are keys to ask for, and not while others are waited for.
+    void begin_batch() {
+        if (!batches_ || std::exchange(in_batch_, true))
+            return;
+        for (const auto& one : tables_)
+            one->begin_batch();
+    }
+    void end_batch() {
+        if (!std::exchange(in_batch_, false))
+            return;
+        for (const auto& one : tables_)
+            one->end_batch();
     }
 
 private:
@@ -110,6 +125,8 @@ private:
     bool utf8_;
     bool folds_;
     std::vector<table_ptr> tables_;
+    bool batches_ = false;
+    bool in_batch_ = false;
     key_folder folder_;
 };
 
@@ -118,7 +135,12 @@ result<int> query_input(command_task& task, asker& from) {
         return tl::make_unexpected(opened.error());
     output out(task.options.json);
     int status = 1;
+    const auto flush = [&] {
+        from.end_batch();
+        return out.flush();
+    };
     const auto ask = [&](std::string_view key) -> result<void> {
+        from.begin_batch();
         const auto found = from.first_value(key);
         if (!found)
             return tl::make_unexpected(found.error());
@@ -126,14 +148,14 @@ result<int> query_input(command_task& task, asker& from) {
             out.add(key, task.style.separator, **found);
             status = 0;
         }
-        return out.flush_when_full();
+        return out.is_full() ? flush() : result<void>();
     };
-    line_input input(STDIN_FILENO, [&] { return out.flush(); });
+    line_input input(STDIN_FILENO, flush);
     const auto done = task.options.has('b') || task.options.has('h')
                           ? each_message_key(input, {task.options.has('h'), task.options.has('b'), task.options.has('m')}, ask)
                           : input.each_line(ask);
     // What was found before a trouble is shown.
-    const auto written = out.flush();
+    const auto written = flush();
     if (!done)
         return tl::make_unexpected(done.error());
     if (!written)
