@@ -9,6 +9,7 @@
 #include <mta/core/file.hpp>
 #include <mta/core/lock.hpp>
 #include <mta/table/berkeley_library.hpp>
+#include <mta/table/berkeley_pages.hpp>
 #include <mta/table/replacement_file.hpp>
 #include <mta/table/table_writer.hpp>
 
@@ -20,13 +21,10 @@ constexpr std::size_t hash_page = 4096;
 // What the library adds to an entry in a page: two indexes and two type bytes.
 constexpr std::size_t entry_overhead = 6;
 
-// The library's own hash function (FNV-1 without its offset): entries that come in the order of their buckets are
-// written page after page. Were it another one the result would be the same, only later.
+// Entries that come in the order of their buckets are written page after page.
 std::uint32_t bucket_hash(std::string_view key, bool with_nul) noexcept {
-    std::uint32_t out = 0;
-    for (const char c : key)
-        out = (out * 16777619U) ^ static_cast<unsigned char>(c);
-    return with_nul ? out * 16777619U : out;
+    const auto out = berkeley_hash(key);
+    return with_nul ? berkeley_hash(std::string_view("", 1), out) : out;
 }
 
 class berkeley_writer final : public table_writer {

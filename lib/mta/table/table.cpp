@@ -1,6 +1,7 @@
 // The one file that compiles this area's .ipp bodies.
 #ifdef MTA_BERKELEY_DB
 #include <mta/table/berkeley_db.ipp>
+#include <mta/table/berkeley_pages.ipp>
 #include <mta/table/berkeley_writer.ipp>
 #endif
 #include <mta/table/address_lookup.ipp>
