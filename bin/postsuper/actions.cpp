@@ -3,25 +3,31 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <array>
+#include <mutex>
 
 #include <mta/queue/errc.hpp>
+#include <mta/queue/ordered_reading.hpp>
+#include <mta/queue/spread_scan.hpp>
 
 namespace mta::postsuper {
 
 using queue::directory;
 
+namespace {
+const std::vector<directory> all_logs = {directory::bounce, directory::defer, directory::trace};
+}
+
 result<bool> actions::remove(const found_file& file) {
-    auto gone = unlink_all(file);
+    auto gone = unlink_all(file, all_logs);
     if (gone && *gone)
-        count_removed();
+        ++tally_.deleted;
     return gone;
 }
 
-result<bool> actions::unlink_all(const found_file& file) const {
+result<bool> actions::unlink_all(const found_file& file, const std::vector<directory>& logs) const {
     // The logs first: a log without a message would stay for ever.
     if (queue::is_valid_queue_id(file.id))
-        for (const auto log : {directory::bounce, directory::defer, directory::trace})
+        for (const auto log : logs)
             if (auto gone = spool_.remove(log, file.id); !gone)
                 return gone;
     if (::unlinkat(file.directory_fd, file.path.c_str(), 0) != 0) {
@@ -31,6 +37,49 @@ result<bool> actions::unlink_all(const found_file& file) const {
     }
     // Half a message was nobody's mail; a planted link counts, as it does for the reference.
     return (file.status.st_mode & 0700U) == 0700U;
+}
+
+result<void> actions::remove_all(directory which, const std::function<bool()>& interrupted,
+                                 const std::function<void(const found_file&)>& removed,
+                                 const queue::scanner::skip_report& skipped) {
+    // Most queues have no bounce and no trace log at all: nobody asks for them message by message then.
+    std::vector<directory> logs;
+    std::vector<directory> absent;
+    for (const auto log : all_logs) {
+        auto there = queue::has_files(spool_, log);
+        if (!there)
+            return tl::make_unexpected(there.error());
+        (*there ? logs : absent).push_back(log);
+    }
+    std::mutex one_at_a_time;
+    result<void> failed;
+    const auto visit = [&](const queue::scan_entry& entry) {
+        const std::string name(entry.name);
+        found_file file{which, entry.directory_fd, name, name, {}};
+        if (interrupted())
+            return queue::scan_step::stop;
+        if (::fstatat(file.directory_fd, name.c_str(), &file.status, AT_SYMLINK_NOFOLLOW) != 0 ||
+            S_ISDIR(file.status.st_mode))
+            return queue::scan_step::go_on;
+        const auto gone = unlink_all(file, logs);
+        const std::lock_guard lock(one_at_a_time);
+        if (!gone)
+            failed = tl::make_unexpected(gone.error());
+        else if (*gone) {
+            ++tally_.deleted;
+            removed(file);
+        }
+        return gone ? queue::scan_step::go_on : queue::scan_step::stop;
+    };
+    auto scanned = queue::spread_scan(spool_, which, queue::reading_threads(), queue::scan_order::by_inode, visit,
+                                     skipped);
+    if (!scanned || !failed)
+        return scanned ? failed : scanned;
+    // What a mail system has begun to write meanwhile.
+    for (const auto log : absent)
+        if (auto swept = remove_lost_logs(log); !swept)
+            return swept;
+    return {};
 }
 
 result<bool> actions::move(const found_file& file, directory to, unsigned long& counter) {

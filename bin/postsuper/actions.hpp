@@ -7,8 +7,10 @@
 
 #include <sys/stat.h>
 
+#include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <mta/core/result.hpp>
 #include <mta/queue/spool.hpp>
@@ -39,9 +41,11 @@ public:
 
     // True: done, and counted. False: there was nothing to do. Errors: the system's.
     [[nodiscard]] result<bool> remove(const found_file& file);
-    // The same in two parts, the first of which may run on several threads at once.
-    [[nodiscard]] result<bool> unlink_all(const found_file& file) const;
-    void count_removed() noexcept { ++tally_.deleted; }
+    // Every file of a queue, or of a directory of logs, on several threads. removed is told of each that counts, by one
+    // thread at a time; skipped of hash directories that cannot be read.
+    [[nodiscard]] result<void> remove_all(queue::directory which, const std::function<bool()>& interrupted,
+                                          const std::function<void(const found_file&)>& removed,
+                                          const queue::scanner::skip_report& skipped);
     [[nodiscard]] result<bool> hold(const found_file& file);
     [[nodiscard]] result<bool> release(const found_file& file);
     // time_stamps: set them to now, so that pickup takes the message for one that has just arrived.
@@ -55,6 +59,8 @@ public:
     [[nodiscard]] const counts& tally() const noexcept { return tally_; }
 
 private:
+    // Safe on several threads.
+    [[nodiscard]] result<bool> unlink_all(const found_file& file, const std::vector<queue::directory>& logs) const;
     [[nodiscard]] result<bool> move(const found_file& file, queue::directory to, unsigned long& counter);
 
     const queue::spool& spool_;

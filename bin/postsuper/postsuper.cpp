@@ -18,7 +18,6 @@
 #include <mta/core/users.hpp>
 #include <mta/queue/errc.hpp>
 #include <mta/queue/listing.hpp>
-#include <mta/queue/ordered_reading.hpp>
 #include <mta/queue/spool.hpp>
 
 #include "actions.hpp"
@@ -220,38 +219,11 @@ private:
             remove_logs();
     }
 
-    // Deleting costs the kernel most: several processors delete more. Everything else is renames, which it does one
-    // after another.
-    void delete_all_of(directory which) {
-        struct outcome {
-            found_file file;
-            result<bool> done = false;
-        };
-        queue::ordered_reading<outcome> deleting(
-            queue::reading_threads(), [&](const queue::scanned_file& scanned) -> std::optional<outcome> {
-                outcome one{{which, spool_->root_fd(), scanned.path, std::string(scanned.name()), {}}, false};
-                auto& file = one.file;
-                if (interrupted != 0 ||
-                    ::fstatat(file.directory_fd, file.path.c_str(), &file.status, AT_SYMLINK_NOFOLLOW) != 0 ||
-                    S_ISDIR(file.status.st_mode))
-                    return std::nullopt;
-                one.done = actions_->unlink_all(file);
-                return one;
-            });
-        auto done = deleting.run(queue::scanner(*spool_, which, skipped()), [&](outcome&& one) {
-            check(one.done);
-            if (*one.done) {
-                actions_->count_removed();
-                tell('d', one.file, false);
-            }
-            return queue::scan_step::go_on; // interrupted or not: what is gone counts
-        });
-        check(done);
-    }
-
     void perform_all_of(char action, directory which) {
         if (action == 'd' && opt_.selection.empty() && !opt_.dry_run) {
-            delete_all_of(which);
+            check(actions_->remove_all(
+                which, [] { return interrupted != 0; },
+                [this](const found_file& file) { tell('d', file, false); }, skipped()));
             return;
         }
         auto done = queue::scan(*spool_, which, [&](const queue::scan_entry& entry) {

@@ -11,3 +11,4 @@
 #include <mta/queue/selection.ipp>
 #include <mta/queue/size_record.ipp>
 #include <mta/queue/spool.ipp>
+#include <mta/queue/spread_scan.ipp>
