@@ -7,10 +7,16 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <ctime>
+#include <mutex>
 #include <string>
 
 #include <mta/core/unique_fd.hpp>
+#include <mta/queue/ordered_reading.hpp>
+#include <mta/queue/spread_scan.hpp>
+
+#include "name_filter.hpp"
 
 namespace mta::postsuper {
 
@@ -33,10 +39,15 @@ public:
     repairer(const queue::spool& spool, const repair_options& options) : spool_(spool), options_(options) {}
 
     result<repair_result> run(const std::vector<directory>& queues) {
+        for (const auto log : logs) {
+            auto there = queue::has_files(spool_, log);
+            if (!there || *there) // one that cannot be read says so when it is needed
+                present_logs_.push_back(log);
+        }
         for (const auto which : queues)
             if (auto done = pass(which, [&](const scan_entry& entry) { return first(which, entry); }); !done)
                 return tl::make_unexpected(done.error());
-        if (fixes_ && !stopped_) {
+        if (changes_ && !stopped_) {
             auto all = queues;
             for (const auto log : logs) // they were renamed along with their messages
                 if (std::find(all.begin(), all.end(), log) == all.end())
@@ -55,19 +66,26 @@ public:
 private:
     template <class Work>
     result<void> pass(directory which, const Work& work) {
-        queue::scanner walk(spool_, which, options_.skipped);
-        for (;;) {
-            stopped_ = stopped_ || options_.interrupted();
-            if (stopped_)
-                return {};
-            auto entry = walk.next();
-            if (!entry)
-                return tl::make_unexpected(entry.error());
-            if (!*entry)
-                return {};
-            if (auto done = work(**entry); !done)
-                return done;
-        }
+        std::mutex failing;
+        result<void> failed;
+        const auto visit = [&](const scan_entry& entry) {
+            if (options_.interrupted())
+                stopped_ = true;
+            auto done = stopped_ ? result<void>() : work(entry);
+            if (done)
+                return stopped_ ? queue::scan_step::stop : queue::scan_step::go_on;
+            const std::lock_guard lock(failing);
+            failed = done;
+            return queue::scan_step::stop;
+        };
+        auto scanned = queue::spread_scan(spool_, which, queue::reading_threads(), queue::scan_order::as_found, visit,
+                                         options_.skipped);
+        return scanned ? failed : scanned;
+    }
+
+    void warn(const std::string& text) {
+        const std::lock_guard lock(warning_);
+        options_.warn(text);
     }
 
     static result<void> missing_is_fine(const std::string& what) {
@@ -88,12 +106,15 @@ private:
     result<void> first(directory which, const scan_entry& entry) {
         const std::string file(entry.name);
         const std::string path = std::string(entry.path) + '/' + file;
+        const bool messages = holds_messages(which);
         struct stat status {};
-        if (::fstatat(entry.directory_fd, file.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+        status.st_mode = S_IFREG;
+        // Of a log the name is all that matters.
+        if ((messages || entry.type != DT_REG) &&
+            ::fstatat(entry.directory_fd, file.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
             return missing_is_fine("look at " + path);
         if (S_ISDIR(status.st_mode))
             return {};
-        const bool messages = holds_messages(which);
         const bool leftover = options_.purge && messages && !queue::is_complete(status.st_mode) &&
                               std::time(nullptr) - status.st_mtime > leftover_age;
         // A mail system puts nothing but files here. Whatever else was planted goes.
@@ -103,13 +124,13 @@ private:
             return {};
         }
         if (options_.structure && file.ends_with(fix_suffix)) {
-            fixes_ = true;
+            changes_ = true;
             return {};
         }
         // A file whose name is a hash directory's stands in its own way.
         const bool hashed = spool_.options().hashed.test(static_cast<std::size_t>(which));
         if (!queue::is_valid_queue_id(file) || (hashed && file.size() == 1)) {
-            options_.warn("bogus file name: " + path);
+            warn("bogus file name: " + path);
             return {};
         }
         if (!options_.structure)
@@ -117,7 +138,7 @@ private:
         if (messages) {
             const auto wanted = matching_name(file, status.st_ino);
             if (wanted != file)
-                return mark(entry, file, wanted);
+                return perhaps_taken(wanted) ? mark(entry, file, wanted) : give_name(which, entry, file, wanted);
         }
         return rename(which, entry, file);
     }
@@ -137,10 +158,53 @@ private:
         return file;
     }
 
-    // The logs first: when this ends in the middle, the message still tells the next run which name they need.
+    // Whether a file that is still to be renamed may have that name, in any queue: then it, or its logs, would be taken
+    // for the other's.
+    bool perhaps_taken(const std::string& name) {
+        std::call_once(names_listed_, [this] {
+            for (const auto which : {directory::maildrop, directory::incoming, directory::active, directory::deferred,
+                                     directory::hold})
+                if (!queue::scan(
+                        spool_, which,
+                        [this](const scan_entry& entry) {
+                            names_.add(entry.name);
+                            return queue::scan_step::go_on;
+                        },
+                        [this](const error&) { names_unknown_ = true; }))
+                    names_unknown_ = true;
+        });
+        return names_unknown_ || names_.perhaps(name);
+    }
+
+    // In one step. The logs first: a repair that was killed in between is finished by the next one.
+    result<void> give_name(directory which, const scan_entry& entry, const std::string& file, const std::string& wanted) {
+        for (const auto log : present_logs_)
+            if (auto moved = move_log(log, file, wanted); !moved)
+                return moved;
+        changes_ = true;
+        auto moved = spool_.move_file(entry.directory_fd, file, which, wanted);
+        if (moved) {
+            ++renamed_;
+            return {};
+        }
+        if (moved.error().code != std::errc::no_such_file_or_directory)
+            return moved;
+        for (const auto log : present_logs_) // it has gone on to another queue
+            if (auto back = move_log(log, wanted, file); !back)
+                return back;
+        return {};
+    }
+
+    result<void> move_log(directory log, const std::string& from, const std::string& to) const {
+        auto moved = spool_.move_file(spool_.root_fd(), spool_.relative_path(log, from), log, to);
+        return moved || moved.error().code == std::errc::no_such_file_or_directory ? result<void>() : moved;
+    }
+
+    // In two steps, where the other name may be in use until all files are marked. The logs first: when this ends in the
+    // middle, the message still tells the next run which name they need.
     result<void> mark(const scan_entry& entry, const std::string& file, const std::string& wanted) {
         const std::string marked = wanted + std::string(fix_suffix);
-        fixes_ = true;
+        changes_ = true;
         if (auto done = rename_logs(file, file, marked); !done)
             return done;
         if (::renameat(entry.directory_fd, file.c_str(), entry.directory_fd, marked.c_str()) == 0)
@@ -153,7 +217,7 @@ private:
 
     // The logs of that message, from one name to another in their directories.
     result<void> rename_logs(const std::string& message, const std::string& from, const std::string& to) {
-        for (const auto log : logs) {
+        for (const auto log : present_logs_) {
             const auto path = spool_.relative_path(log, message);
             const auto folder = path.substr(0, path.rfind('/') + 1);
             if (::renameat(spool_.root_fd(), (folder + from).c_str(), spool_.root_fd(), (folder + to).c_str()) != 0 &&
@@ -167,7 +231,7 @@ private:
     result<void> second(directory which, const scan_entry& entry) {
         if (!entry.name.ends_with(fix_suffix)) {
             if (!queue::is_valid_queue_id(entry.name) && entry.type == DT_REG)
-                options_.warn("bogus file name: " + std::string(entry.path) + '/' + std::string(entry.name));
+                warn("bogus file name: " + std::string(entry.path) + '/' + std::string(entry.name));
             return {};
         }
         const auto id = entry.name.substr(0, entry.name.size() - fix_suffix.size());
@@ -202,9 +266,14 @@ private:
 
     const queue::spool& spool_;
     const repair_options& options_;
-    unsigned long renamed_ = 0;
-    bool fixes_ = false;
-    bool stopped_ = false;
+    std::vector<directory> present_logs_; // those that hold anything
+    std::once_flag names_listed_;
+    name_filter names_; // of all messages as they were
+    std::atomic<bool> names_unknown_ = false;
+    std::mutex warning_;
+    std::atomic<unsigned long> renamed_ = 0;
+    std::atomic<bool> changes_ = false;
+    std::atomic<bool> stopped_ = false;
 };
 
 } // namespace

@@ -1,7 +1,7 @@
 // Repairs of the queue directories: names that do not match the inode, files in the wrong hash directory, leftovers.
 //
-// A wrong name changes in two steps, by way of NEWID#FIX, since the new name may still belong to another wrong file.
-// An interrupted repair is finished by the next one.
+// A wrong name changes in two steps, by way of NEWID#FIX, when the new name may still belong to another wrong file; else
+// in one. An interrupted repair is finished by the next one.
 #pragma once
 
 #include <functional>
@@ -17,7 +17,7 @@ struct repair_options {
     bool structure = false;
     bool long_names = false; // long names must match the inode too
     bool purge = false;
-    std::function<bool()> interrupted;           // asked between files
+    std::function<bool()> interrupted;           // asked between files, on any thread
     std::function<void(std::string_view)> warn;
     queue::scanner::skip_report skipped; // told of hash directories that cannot be read
 };
