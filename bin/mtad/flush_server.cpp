@@ -1,9 +1,13 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 
+#include <algorithm>
+#include <mutex>
+
 #include <mta/address/parts.hpp>
 #include <mta/core/attr.hpp>
 #include <mta/core/text.hpp>
+#include <mta/queue/flush_log.hpp>
 #include <mta/queue/queue_file.hpp>
 #include <mta/rewrite/domains.hpp>
 #include <mta/table/match_list.hpp>
@@ -15,12 +19,15 @@ namespace mta::daemon {
 namespace {
 
 constexpr std::chrono::seconds request_limit{10};
+constexpr std::chrono::seconds usual_wakeup{1000}; // of flush in master.cf
 constexpr std::size_t longest_request = 8192;
+constexpr std::size_t most_notes = 10000;
 
 enum flush_status : int { flush_ok = 0, flush_failed = -1, flush_bad = 3, flush_not_eligible = 4 };
+enum class dead_destinations { respected, forgotten };
 
-// Makes one deferred message due: its time is now, dead destinations do not count, and it moves to incoming/.
-result<bool> release(const queue::spool& spool, const std::string& id) {
+// Makes one deferred message due: its time is now, and it moves to incoming/.
+result<bool> release(const queue::spool& spool, const std::string& id, dead_destinations how) {
     auto file = queue::queue_file::open(spool, queue::directory::deferred, id);
     if (!file) {
         if (file.error().code == std::errc::no_such_file_or_directory)
@@ -28,7 +35,9 @@ result<bool> release(const queue::spool& spool, const std::string& id) {
         return tl::make_unexpected(file.error());
     }
     const timespec now[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
-    if (::fchmod(file->fd(), (file->status().st_mode | 0040U) & 07777U) != 0 || ::futimens(file->fd(), now) != 0)
+    const auto mode = file->status().st_mode;
+    if ((how == dead_destinations::forgotten && ::fchmod(file->fd(), (mode | 0040U) & 07777U) != 0) ||
+        ::futimens(file->fd(), now) != 0)
         return fail_errno("flush " + id);
     if (auto moved = spool.move(queue::directory::deferred, queue::directory::incoming, id); !moved)
         return tl::make_unexpected(moved.error());
@@ -36,65 +45,79 @@ result<bool> release(const queue::spool& spool, const std::string& id) {
     return true;
 }
 
-bool goes_to(const queue::envelope& envelope, std::string_view site) {
-    for (const auto& to : envelope.recipients)
-        if (iequals(address::split_address(to.address).domain, site))
-            return true;
-    return false;
-}
+} // namespace
 
-// Mail for the site is found by looking: every deferred file's recipients.
-int release_site(const queue::spool& spool, const std::string& site) {
-    std::vector<std::string> found;
-    auto scanned = queue::scan(spool, queue::directory::deferred, [&](const queue::scan_entry& entry) {
-        const std::string id(entry.name);
-        if (!queue::is_valid_queue_id(id))
-            return queue::scan_step::go_on;
-        auto file = queue::queue_file::open(spool, queue::directory::deferred, id, queue::access::read_only);
-        if (file)
-            if (auto envelope = file->read_envelope(); envelope && goes_to(*envelope, site))
-                found.push_back(id);
-        return queue::scan_step::go_on;
-    });
-    for (const auto& id : found)
-        (void)release(spool, id);
-    return scanned ? flush_ok : flush_failed;
-}
+// fast_flush_domains. Pool threads ask it one after the other, since its tables may have to wait.
+struct flush_server::site_list {
+    explicit site_list(table::match_list list) : sites(std::move(list)) {}
 
-// Whether fast_flush_domains lets mail for the site be asked for. The list is read anew each time: requests are rare.
-result<bool> is_eligible(const configuration& cfg, std::string_view site) {
+    [[nodiscard]] bool empty() const noexcept { return sites.empty(); }
+    // Address literals are never eligible; so it is with Postfix.
+    [[nodiscard]] result<bool> has(std::string_view site) {
+        if (site.empty() || site.front() == '[')
+            return false;
+        const std::lock_guard lock(mutex);
+        return sites.matches_name(site);
+    }
+
+private:
+    std::mutex mutex;
+    table::match_list sites;
+};
+
+result<std::shared_ptr<flush_server>> flush_server::open(worker& owner, const configuration& cfg,
+                                                         std::function<void(std::string_view)> trigger) {
     auto sites = table::match_list::open("fast_flush_domains", cfg[param::fast_flush_domains],
                                          rewrite::parent_style_of(cfg, "fast_flush_domains"));
     if (!sites)
         return tl::make_unexpected(sites.error());
-    return sites->matches_name(site);
+    const ages limits{cfg[param::fast_flush_refresh_time].count(), cfg[param::fast_flush_purge_time].count()};
+    return std::shared_ptr<flush_server>(
+        new flush_server(owner, std::make_shared<site_list>(std::move(*sites)), limits, std::move(trigger)));
 }
 
-int perform(const queue::spool& spool, const configuration& cfg, const attr_list& request) {
+int flush_server::perform(const queue::spool& spool, site_list& sites, const ages& limits, const attr_list& request) {
     const auto what = request.get("request");
+    const std::string site(request.get("site"));
+    const std::string id(request.get("queue_id"));
     if (what == "send_site" || what == "add") {
-        const auto eligible = is_eligible(cfg, request.get("site"));
+        const auto eligible = sites.has(site);
         if (!eligible)
             return flush_failed;
         if (!*eligible)
             return flush_not_eligible;
     }
-    if (what == "send_file") {
-        const std::string id(request.get("queue_id"));
-        if (!queue::is_valid_queue_id(id))
-            return flush_bad;
-        return release(spool, id) ? flush_ok : flush_failed;
-    }
+    if ((what == "send_file" || what == "add") && !queue::is_valid_queue_id(id))
+        return flush_bad;
+    if (what == "send_file")
+        return release(spool, id, dead_destinations::forgotten) ? flush_ok : flush_failed;
+    if (what == "add")
+        return queue::append_flush_log(spool, site, id) ? flush_ok : flush_failed;
     if (what == "send_site")
-        return release_site(spool, std::string(request.get("site")));
-    // No per-site logs are kept, so there is nothing to add to, to refresh or to purge.
-    if (what == "add" || what == "rfrsh" || what == "purge")
-        return flush_ok;
+        return queue::drain_flush_log(spool, site,
+                                      [&](const std::string& one) {
+                                          (void)release(spool, one, dead_destinations::forgotten);
+                                      })
+                   ? flush_ok
+                   : flush_failed;
+    if (what == "rfrsh" || what == "purge")
+        return queue::refresh_flush_logs(spool, {what == "rfrsh" ? limits.refresh : 0, limits.purge},
+                                         [&](const std::string& one) {
+                                             (void)release(spool, one, dead_destinations::respected);
+                                         })
+                   ? flush_ok
+                   : flush_failed;
     return flush_bad;
 }
 
-boost::asio::awaitable<void> serve_one(worker& owner, net::stream peer,
-                                       std::function<void(std::string_view)> trigger) {
+void flush_server::write(const queue::spool& spool, site_list& sites, const std::vector<note>& notes) {
+    for (const auto& one : notes)
+        for (const auto& site : one.sites)
+            if (const auto eligible = sites.has(site); eligible && *eligible)
+                (void)queue::append_flush_log(spool, site, one.id); // a hint: without it, the usual time
+}
+
+boost::asio::awaitable<void> flush_server::serve_one(net::stream peer) {
     const std::string greeting = attr_writer().put("protocol", "queue_flush_protocol").finish();
     auto greeted = co_await peer.write(greeting, request_limit);
     std::string bytes;
@@ -104,28 +127,73 @@ boost::asio::awaitable<void> serve_one(worker& owner, net::stream peer,
         if (!got)
             co_return;
         bytes.append(chunk, 0, *got);
-        if (bytes == "W") // the wake-up byte of the master
+        if (bytes == "W") { // the wake-up byte of the master
+            co_await refresh();
             co_return;
+        }
         auto list = attr_list::parse(bytes);
         if (!list)
             continue; // more is to come
-        const auto* spool = &owner.spool();
-        const auto* cfg = &owner.cfg();
-        auto job = [spool, cfg, request = std::move(*list)]() -> result<int> { return perform(*spool, *cfg, request); };
-        auto status = co_await owner.local_ipc().run(std::move(job));
+        auto job = [spool = &owner_.spool(), sites = sites_, limits = ages_,
+                    request = std::move(*list)]() -> result<int> { return perform(*spool, *sites, limits, request); };
+        auto status = co_await owner_.local_ipc().run(std::move(job));
         const std::string answer = attr_writer().put("status", status ? *status : flush_failed).finish();
-        trigger("I");
+        trigger_("I");
         (void)co_await peer.write(answer, request_limit);
         co_return;
     }
 }
 
-} // namespace
+boost::asio::awaitable<void> flush_server::refresh() {
+    auto job = [spool = &owner_.spool(), sites = sites_, limits = ages_]() -> result<int> {
+        const auto request = attr_list::parse(attr_writer().put("request", "rfrsh").finish());
+        return perform(*spool, *sites, limits, *request);
+    };
+    auto done = co_await owner_.local_ipc().run(std::move(job));
+    if (done && *done == flush_failed)
+        owner_.log().warning("flush: the logs of sites cannot be read");
+    trigger_("I");
+}
 
-void serve_flush(worker& owner, endpoint& where, std::function<void(std::string_view)> trigger) {
-    serve_connections(owner, where, [&owner, trigger = std::move(trigger)](net::stream peer) {
-        return serve_one(owner, std::move(peer), trigger);
-    });
+boost::asio::awaitable<void> flush_server::refresh_periodically(std::chrono::seconds period) {
+    while (!owner_.stopping()) {
+        (void)co_await net::sleep_for(period);
+        if (!owner_.stopping())
+            co_await refresh();
+    }
+}
+
+boost::asio::awaitable<void> flush_server::write_notes() {
+    const auto busy = owner_.busy();
+    while (!notes_.empty()) {
+        auto job = [spool = &owner_.spool(), sites = sites_, notes = std::exchange(notes_, {})]() -> result<int> {
+            write(*spool, *sites, notes);
+            return flush_ok;
+        };
+        (void)co_await owner_.local_ipc().run(std::move(job));
+    }
+    writing_ = false;
+}
+
+void flush_server::deferred(const std::string& id, std::span<const queue::log_entry> recipients) {
+    if (sites_->empty() || notes_.size() >= most_notes)
+        return;
+    note one{id, {}};
+    for (const auto& to : recipients) {
+        auto site = lower(address::split_address(to.recipient).domain);
+        if (!site.empty() && std::find(one.sites.begin(), one.sites.end(), site) == one.sites.end())
+            one.sites.push_back(std::move(site));
+    }
+    notes_.push_back(std::move(one));
+    if (!std::exchange(writing_, true))
+        owner_.spawn(write_notes());
+}
+
+void flush_server::serve(endpoint& where) {
+    const auto self = shared_from_this();
+    serve_connections(owner_, where, [self](net::stream peer) { return self->serve_one(std::move(peer)); });
+    if (!sites_->empty())
+        owner_.spawn(refresh_periodically(where.wakeup > 0 ? std::chrono::seconds(where.wakeup) : usual_wakeup));
 }
 
 } // namespace mta::daemon

@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -42,6 +43,9 @@ public:
     // Opens the lock of the one queue manager; then, on the loop: takes it, puts what an earlier manager left
     // in active/ back, and goes on for ever.
     [[nodiscard]] result<void> start();
+
+    // Told of each message that has come to deferred/, and why.
+    std::function<void(const std::string& id, std::span<const queue::log_entry> why)> on_deferred;
 
     // One message is complete in incoming/.
     void arrived(const std::string& id);

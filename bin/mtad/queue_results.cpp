@@ -250,6 +250,8 @@ void queue_manager::defer_message(const message_ptr& message) {
         !logged)
         log_.warning(message->id + ": " + logged.error().text());
     auto moved = worker_.spool().defer(queue::directory::active, message->id, next);
+    if (moved && on_deferred)
+        on_deferred(message->id, message->deferred);
     // Deleted under our hands by an administrator: no reasons to keep for whoever has this name next.
     if (!moved && moved.error().code == std::errc::no_such_file_or_directory)
         (void)worker_.spool().remove(queue::directory::defer, message->id);

@@ -99,7 +99,13 @@ result<void> start_queue(worker& owner, std::vector<endpoint> endpoints) {
                 return serve_showq(owner, std::move(peer), running, limit);
             });
         } else if (one.program == "flush") {
-            serve_flush(owner, one, [](std::string_view requests) { manager->trigger(requests); });
+            auto flush = flush_server::open(owner, one.cfg, [](std::string_view requests) { manager->trigger(requests); });
+            if (!flush)
+                return tl::make_unexpected(flush.error());
+            (*flush)->serve(one);
+            manager->on_deferred = [flush = *flush](const std::string& id, std::span<const queue::log_entry> why) {
+                flush->deferred(id, why);
+            };
         } else if (one.program == "cleanup") {
             auto started = serve_cleanup(owner, one, [](const std::string& id) { manager->arrived(id); });
             if (!started)
