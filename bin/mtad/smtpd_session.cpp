@@ -87,9 +87,8 @@ awaitable<smtp::server_peer> smtpd_session::identify() {
             log_.warning(found.remark);
     }
     auto asked = [this, &peer] {
-        auto inside = home_->world_->in_mynetworks(peer.name, peer.address);
-        (void)home_->world_->take_notes(); // nothing is permitted by this
-        return inside;
+        std::vector<std::string> unsaid; // nothing is permitted by this
+        return home_->world_->in_mynetworks(peer.name, peer.address, unsaid);
     };
     const auto own = co_await look_up(shared_->owner, asked);
     inside_ = own && *own;

@@ -1,5 +1,6 @@
 """compatibility_level and what else decides who is trusted: the same clients may relay, the same mail is ours, and the log
 tells of the same old defaults, beside the reference."""
+import concurrent.futures
 import os
 import re
 import socket
@@ -90,7 +91,30 @@ def compare(checks, name, parameters):
               f"only the reference: {sorted(seen[0][1] - seen[1][1])}\nonly ours: {sorted(seen[1][1] - seen[0][1])}")
 
 
+def side_by_side(checks):
+    """Sessions whose tables have to wait are answered on several threads, each with notes of its own."""
+    wrong = []
+
+    def session(server):
+        for _ in range(25):
+            with socket.create_connection(("127.0.0.1", server.port), 20, source_address=("127.0.0.9", 0)) as client, \
+                    client.makefile("rwb") as lines:
+                client.sendall(b"HELO x\r\nMAIL FROM:<a@b.test>\r\n" + b"RCPT TO:<box@box.test>\r\n" * 40 + b"QUIT\r\n")
+                wrong.extend(line for line in list(lines) if not line.startswith(b"2"))
+    with Mtad({**BASE, "smtpd_recipient_restrictions": "permit_mynetworks, reject", "smtpd_client_connection_count_limit": "0",
+               "smtpd_recipient_limit": "100"}) as server:
+        # The tables worker answers: what it is asked for has to be waited for.
+        server.parameters["virtual_mailbox_maps"] = f"proxy:texthash:{server.config}/boxes"
+        server.stop()
+        server.start()
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            for done in [pool.submit(session, server) for _ in range(8)]:
+                done.result(120)
+        checks.ok(not wrong and "killed by signal" not in server.log(), "8,000 recipients side by side, at level 0", wrong[:3])
+
+
 def main(checks):
+    side_by_side(checks)
     ipv6 = False
     if os.path.exists("/proc/net/if_inet6"):
         with open("/proc/net/if_inet6") as file:

@@ -17,18 +17,18 @@ namespace {
 // One domain of ours, one network, one user; or a table that is down.
 struct small_world final : world {
     bool broken = false;
-    mta::result<bool> in_mynetworks(std::string_view, std::string_view address) override {
+    mta::result<bool> in_mynetworks(std::string_view, std::string_view address, notes&) override {
         if (broken)
             return mta::fail(mta::errc::temporary, "down");
         return address.starts_with("127.");
     }
-    mta::result<bool> is_our_destination(std::string_view, std::string_view recipient) override {
+    mta::result<bool> is_our_destination(std::string_view, std::string_view recipient, notes&) override {
         if (broken)
             return mta::fail(mta::errc::temporary, "down");
         return recipient.ends_with("@our.test");
     }
     mta::result<std::optional<unknown_user>> unlisted(address_role, std::string_view,
-                                                      std::string_view address) override {
+                                                      std::string_view address, notes&) override {
         if (broken)
             return mta::fail(mta::errc::temporary, "down");
         if (address.ends_with("@our.test") && !address.starts_with("bob@"))

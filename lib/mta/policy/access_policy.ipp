@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <iterator>
 
 #include <mta/address/domain_name.hpp>
 #include <mta/address/parts.hpp>
@@ -68,7 +67,7 @@ struct access_policy::evaluation {
 
     outcome unauthorized_destination(bool later) {
         const auto& to = session.recipient().address;
-        const auto ours = where.is_our_destination(session.transaction().sender, to);
+        const auto ours = where.is_our_destination(session.transaction().sender, to, out.logs);
         if (!ours)
             return cannot_tell(to, ours.error());
         if (*ours)
@@ -108,7 +107,7 @@ struct access_policy::evaluation {
 
     outcome unlisted(world::address_role role, std::string_view from, const std::string& address,
                      const object& about, std::string_view dsn) {
-        const auto missing = where.unlisted(role, from, address);
+        const auto missing = where.unlisted(role, from, address, out.logs);
         if (!missing)
             return cannot_tell(address, missing.error());
         if (!*missing)
@@ -153,7 +152,7 @@ struct access_policy::evaluation {
                        " rejected: Try again later";
             return outcome::none;
         case rule::permit_mynetworks: {
-            const auto inside = where.in_mynetworks(name, session.peer().address);
+            const auto inside = where.in_mynetworks(name, session.peer().address, out.logs);
             if (!inside)
                 return cannot_tell(session.peer().text(), inside.error());
             return *inside ? outcome::permit : outcome::none;
@@ -162,7 +161,7 @@ struct access_policy::evaluation {
             const auto ours = session.recipient().address.empty()
                                   ? result<bool>(false)
                                   : where.is_our_destination(session.transaction().sender,
-                                                             session.recipient().address);
+                                                             session.recipient().address, out.logs);
             if (!ours)
                 return cannot_tell(session.recipient().address, ours.error());
             return *ours ? outcome::permit : outcome::none;
@@ -318,7 +317,6 @@ decision access_policy::check(const smtp::server_session& session, const client_
     evaluation one{*this, session, facts, where};
     if (one.run() && !one.deferred.empty())
         (void)one.refuse(std::move(one.deferred));
-    std::ranges::move(where.take_notes(), std::back_inserter(one.out.logs));
     return std::move(one.out);
 }
 

@@ -1,6 +1,4 @@
 #include <optional>
-#include <utility>
-#include <vector>
 
 #include <mta/address/parts.hpp>
 #include <mta/config/configuration.hpp>
@@ -31,18 +29,16 @@ public:
           untrusted_routing_(cfg[param::allow_untrusted_routing]),
           legacy_relay_domains_(config::has_legacy_default(cfg, "relay_domains", "2")) {}
 
-    result<bool> in_mynetworks(std::string_view name, std::string_view address) override {
+    result<bool> in_mynetworks(std::string_view name, std::string_view address, notes& said) override {
         auto inside = networks_.matches_host(name, address);
         if (inside && *inside && host_network_)
             if (const auto anyway = host_network_->matches_host(name, address); anyway && !*anyway)
-                note("mynetworks_style=subnet", "permit request from client \"" + std::string(name) + "[" +
-                                                    std::string(address) + "]\"");
+                note(said, "mynetworks_style=subnet",
+                     "permit request from client \"" + std::string(name) + "[" + std::string(address) + "]\"");
         return inside;
     }
 
-    std::vector<std::string> take_notes() override { return std::exchange(notes_, {}); }
-
-    result<bool> is_our_destination(std::string_view sender, std::string_view recipient) override {
+    result<bool> is_our_destination(std::string_view sender, std::string_view recipient, notes& said) override {
         const auto where = router_.resolve(sender, rewriter_.local(recipient));
         if (!where)
             return failure(where.error());
@@ -50,13 +46,13 @@ public:
         if (where->routed && !untrusted_routing_)
             return false;
         if (where->kind == address_class::relay && legacy_relay_domains_)
-            note("relay_domains=$mydestination",
+            note(said, "relay_domains=$mydestination",
                  "accept mail for domain \"" + std::string(address::split_address(recipient).domain) + "\"");
         return where->kind != address_class::other;
     }
 
     result<std::optional<unknown_user>> unlisted(address_role role, std::string_view from,
-                                                 std::string_view address) override {
+                                                 std::string_view address, notes& said) override {
         const auto where = router_.resolve(from, rewriter_.local(address));
         if (!where)
             return failure(where.error());
@@ -65,15 +61,15 @@ public:
             return failure(std::move(answer.error()));
         if (answer->known) {
             if (where->kind == address_class::relay && legacy_relay_domains_ && role == address_role::recipient)
-                note("relay_domains=$mydestination", "accept mail for address \"" + std::string(address) + "\"");
+                note(said, "relay_domains=$mydestination", "accept mail for address \"" + std::string(address) + "\"");
             return std::nullopt;
         }
         return unknown_user{std::move(answer->text), answer->code};
     }
 
 private:
-    void note(std::string_view setting, const std::string& purpose) {
-        notes_.push_back(config::legacy_default_note(setting, purpose));
+    static void note(notes& said, std::string_view setting, const std::string& purpose) {
+        said.push_back(config::legacy_default_note(setting, purpose));
     }
 
     rewrite::rewriter rewriter_;
@@ -83,7 +79,6 @@ private:
     rewrite::recipient_check recipients_;
     bool untrusted_routing_;
     bool legacy_relay_domains_;
-    std::vector<std::string> notes_;
 };
 
 } // namespace
