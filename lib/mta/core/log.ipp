@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -183,7 +184,12 @@ result<std::shared_ptr<log_sink>> open_log_file(const std::string& path) {
             return fail_errno("open " + path);
         return std::make_shared<file_sink>(std::move(copy));
     }
-    auto fd = open_file(path, O_WRONLY | O_APPEND | O_CREAT, 0644);
+    auto fd = open_file(path, O_WRONLY | O_APPEND);
+    if (!fd && fd.error().code == std::errc::no_such_file_or_directory) {
+        fd = open_file(path, O_WRONLY | O_APPEND | O_CREAT, 0644);
+        if (fd)
+            (void)::fchmod(fd->get(), 0644); // log readers are others, whatever the umask of a daemon
+    }
     if (!fd)
         return tl::make_unexpected(fd.error());
     return std::make_shared<file_sink>(std::move(*fd));
