@@ -12,6 +12,7 @@
 #include <climits>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include <mta/core/file.hpp>
 #include <mta/core/lock.hpp>
@@ -48,8 +49,10 @@ public:
         auto fresh = open_locked(out.temporary_, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
         out.in_place_ = !fresh && ::access(out.path_.c_str(), F_OK) == 0;
         if (!fresh && !out.in_place_) {
-            out.temporary_.clear();
-            return fail(fresh.error().code, "open database " + out.path_);
+            const bool in_the_way = fresh.error().code == std::errc::is_a_directory ||
+                                    fresh.error().code == std::errc::too_many_symbolic_link_levels;
+            const auto named = std::exchange(out.temporary_, {});
+            return fail(fresh.error().code, "open database " + (in_the_way ? named : out.path_));
         }
         if (fresh)
             out.fresh_ = std::move(*fresh);
