@@ -16,6 +16,8 @@
 
 #include <mta/config/networks.ipp>
 
+#include <mta/config/file_snapshot.ipp>
+
 #include <mta/config/configuration.ipp>
 
 #include <mta/config/master.ipp>

@@ -12,6 +12,7 @@
 #include <atomic>
 
 #include <mta/config/expand.hpp>
+#include <mta/config/file_snapshot.hpp>
 #include <mta/config/main_cf.hpp>
 #include <mta/config/networks.hpp>
 #include <mta/config/values.hpp>
@@ -80,7 +81,7 @@ struct configuration::state {
         if (!paths)
             return tl::make_unexpected(paths.error());
         for (const auto& path : *paths) {
-            const auto text = read_file(path);
+            const auto text = read_configuration_file(path);
             if (!text)
                 return tl::make_unexpected(text.error());
             if (auto done = add_file(*text, path); !done)
@@ -348,7 +349,7 @@ result<configuration> configuration::parse(std::string directory, std::string te
 
 result<configuration> configuration::load(std::string directory, const overrides& extra) {
     auto path = directory + "/main.cf";
-    auto text = read_file(path);
+    auto text = read_configuration_file(path);
     if (!text)
         return tl::make_unexpected(text.error());
     auto fresh = std::make_shared<state>();
@@ -366,6 +367,8 @@ result<std::vector<std::string>> piece_files(const configuration& cfg, const std
     if (directory.empty())
         return out;
     const auto path = directory.starts_with('/') ? directory : cfg.directory() + "/" + directory;
+    if (auto adopted = adopted_pieces(path))
+        return std::move(*adopted);
     const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(path.c_str()), &::closedir);
     if (!folder)
         return fail_errno("open " + path);

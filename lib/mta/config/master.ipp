@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include <mta/config/file_snapshot.hpp>
 #include <mta/config/legacy_default.hpp>
 #include <mta/config/main_cf.hpp>
 #include <mta/config/values.hpp>
@@ -202,7 +203,7 @@ result<std::vector<service_line>> load_master(const configuration& cfg) {
     if (!paths)
         return tl::make_unexpected(paths.error());
     for (const auto& path : *paths) {
-        const auto text = read_file(path);
+        const auto text = read_configuration_file(path);
         if (!text)
             return tl::make_unexpected(text.error());
         auto lines = parse_master(*text, path, cfg);
