@@ -1,8 +1,16 @@
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
+#include <mta/config/file_snapshot.hpp>
+#include <mta/core/file.hpp>
 #include <mta/core/text.hpp>
 
 #include "configuration_at_hand.hpp"
+#include "control.hpp"
+#include "listeners.hpp"
 #include "roles.hpp"
 
 namespace mta::daemon {
@@ -63,7 +71,59 @@ config::configuration with_settings(const config::configuration& cfg, const std:
     return cfg.with_overrides(all);
 }
 
+namespace {
+
+result<std::shared_ptr<const unique_fd>> in_memory(std::string_view bytes) {
+    unique_fd fd(::memfd_create("mtad-configuration", MFD_CLOEXEC));
+    if (!fd)
+        return fail_errno("memfd_create");
+    if (auto written = write_all(fd.get(), bytes); !written)
+        return tl::make_unexpected(written.error());
+    return std::make_shared<const unique_fd>(std::move(fd));
+}
+
+std::string place_of(const config::service_line& line) {
+    if (line.type != config::service_type::inet)
+        return (line.priv ? "private/" : "public/") + line.name;
+    const auto where = split_host_port(line.name);
+    return where.host.empty() ? where.port : "[" + where.host + "]:" + where.port;
+}
+
+// Of several lines for one service the last counts.
+void drop_duplicates(std::vector<config::service_line>& services, std::vector<std::string>& warnings) {
+    for (std::size_t i = services.size(); i-- > 0;) {
+        const auto same = [&](const config::service_line& other) {
+            return other.name == services[i].name && other.type == services[i].type;
+        };
+        const auto later = services.begin() + static_cast<std::ptrdiff_t>(i) + 1;
+        if (std::find_if(later, services.end(), same) == services.end())
+            continue;
+        warnings.push_back("duplicate master.cf entry for service \"" + services[i].name + "\" (" +
+                           place_of(services[i]) + ") -- using the last entry");
+        services.erase(services.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+}
+
+} // namespace
+
+result<void> adopt_files_at_hand() {
+    struct stat status {};
+    if (::fstat(files_fd, &status) != 0)
+        return fail_errno("the configuration handed over");
+    std::string bytes(static_cast<std::size_t>(status.st_size), '\0');
+    // The descriptor's offset is shared with others that start now.
+    for (std::size_t at = 0; at < bytes.size();) {
+        const auto got = ::pread(files_fd, bytes.data() + at, bytes.size() - at, static_cast<off_t>(at));
+        if (got <= 0)
+            return fail_errno("the configuration handed over");
+        at += static_cast<std::size_t>(got);
+    }
+    ::close(files_fd);
+    return config::adopt_files(bytes);
+}
+
 result<configuration_at_hand> read_configuration(const std::string& config_directory, bool privileged) {
+    const config::file_recording recording;
     auto cfg = config::configuration::load(config_directory);
     if (!cfg)
         return tl::make_unexpected(cfg.error());
@@ -77,6 +137,11 @@ result<configuration_at_hand> read_configuration(const std::string& config_direc
             return tl::make_unexpected(checked.error());
     configuration_at_hand out;
     out.privileged = privileged;
+    drop_duplicates(*services, out.warnings);
+    auto files = in_memory(recording.text());
+    if (!files)
+        return tl::make_unexpected(files.error());
+    out.files = std::move(*files);
     out.cfg = std::move(*cfg);
     out.services = std::move(*services);
     if (auto found = find_accounts(out); !found)

@@ -21,6 +21,9 @@ namespace mta::daemon {
 
 inline constexpr int control_fd = 3;
 
+// The files of the configuration as the supervisor has read them (config/file_snapshot.hpp).
+inline constexpr int files_fd = 4;
+
 // A delivery that has sent the final dot gets this long for the reply when mtad stops.
 inline constexpr std::chrono::seconds stop_limit{4};
 

@@ -13,6 +13,8 @@
 #include <mta/config/master.hpp>
 #include <mta/core/users.hpp>
 
+struct addrinfo;
+
 namespace mta::daemon {
 
 class listener_set {
@@ -31,8 +33,11 @@ private:
         unique_fd fd;
         bool used = false;
     };
-    [[nodiscard]] result<int> open_inet(const std::string& host, const std::string& port,
-                                        std::chrono::seconds patience);
+    [[nodiscard]] result<void> open_inet(const std::string& host, const std::string& port, int family,
+                                         std::chrono::seconds patience, std::vector<int>& out);
+    [[nodiscard]] result<int> open_address(const addrinfo& address, const std::string& shown,
+                                           std::chrono::seconds patience);
+    [[nodiscard]] bool has_port_of(const std::string& shown) const;
     [[nodiscard]] result<int> open_unix(const std::string& path, unsigned mode);
 
     std::map<std::string, entry> open_;

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <span>
 #include <string>
 
@@ -26,6 +27,7 @@ namespace {
 struct options {
     mta::daemon::start_options start;
     std::string worker; // a role: this process is no supervisor
+    mta::daemon::worker_purpose purpose = mta::daemon::worker_purpose::serve;
     bool spawner = false;
     bool delivery_helper = false;
     bool daemonize = false;
@@ -60,6 +62,8 @@ int read_options(std::span<const char* const> words, options& out) {
             out.delivery_helper = true;
         } else if (option->letter == '-' && option->value.starts_with("worker=")) {
             out.worker = option->value.substr(7);
+        } else if (is('\0', "rehearsal")) {
+            out.purpose = mta::daemon::worker_purpose::rehearsal;
         } else if (is('\0', "help")) {
             std::fputs(usage, stdout);
             return 1;
@@ -76,7 +80,10 @@ int read_options(std::span<const char* const> words, options& out) {
         std::fprintf(stderr, "mtad: fatal: %s\n", located.error().text().c_str());
         return 2;
     }
-    out.start.config_directory = located->directory;
+    // Its processes work in the queue directory.
+    std::error_code unknown;
+    const auto absolute = std::filesystem::absolute(located->directory, unknown);
+    out.start.config_directory = unknown ? located->directory : absolute.lexically_normal().string();
     return 0;
 }
 
@@ -111,7 +118,7 @@ int run(int argc, char** argv) {
     if (chosen.delivery_helper)
         return mta::daemon::run_delivery_helper(mta::daemon::control_fd);
     if (!chosen.worker.empty())
-        return mta::daemon::run_worker(chosen.worker, chosen.start.config_directory);
+        return mta::daemon::run_worker(chosen.worker, chosen.start.config_directory, chosen.purpose);
     if (chosen.daemonize)
         return run_in_background(chosen);
     return mta::daemon::run_supervisor(chosen.start);

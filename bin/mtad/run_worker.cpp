@@ -12,6 +12,7 @@
 #include <mta/core/text.hpp>
 #include <mta/table/environment.hpp>
 
+#include "configuration_at_hand.hpp"
 #include "control.hpp"
 #include "run_worker.hpp"
 #include "services.hpp"
@@ -28,6 +29,19 @@ std::vector<endpoint> take_programs(std::vector<endpoint>& all, std::initializer
     all.erase(rest, all.end());
     return out;
 }
+
+// What a worker has to say while it starts it says once, when it does.
+class fatal_only final : public log_sink {
+public:
+    explicit fatal_only(std::shared_ptr<log_sink> next) : next_(std::move(next)) {}
+    void write(severity level, std::string_view tag, unsigned long number, std::string_view text) override {
+        if (level >= severity::fatal)
+            next_->write(level, tag, number, text);
+    }
+
+private:
+    std::shared_ptr<log_sink> next_;
+};
 
 result<void> start_services(worker& owner, std::vector<endpoint> endpoints) {
     if (owner.role() == "queue")
@@ -46,14 +60,16 @@ result<void> start_services(worker& owner, std::vector<endpoint> endpoints) {
 
 } // namespace
 
-int run_worker(const std::string& role, const std::string& config_directory) {
+int run_worker(const std::string& role, const std::string& config_directory, worker_purpose purpose) {
     ::signal(SIGPIPE, SIG_IGN);
     ::signal(SIGHUP, SIG_IGN); // the supervisor tells what to do
     ::signal(SIGINT, SIG_IGN);
     ::signal(SIGTERM, SIG_IGN);
+    if (!adopt_files_at_hand())
+        return 1;
     auto cfg = config::configuration::load(config_directory);
     if (!cfg)
-        return 1; // the supervisor has just read it: it says what is wrong
+        return 1; // the supervisor has read the same: it says what is wrong
     auto log = config::open_mail_log(*cfg, role == "receive"   ? "smtpd"
                                            : role == "queue"   ? "qmgr"
                                            : role == "deliver" ? "local"
@@ -61,6 +77,8 @@ int run_worker(const std::string& role, const std::string& config_directory) {
                                                                : "smtp");
     if (!log)
         return 1;
+    if (purpose == worker_purpose::rehearsal)
+        *log = logger(std::make_shared<fatal_only>(log->sink()), log->tag());
     utf8_is_printable = (*cfg)[param::smtputf8_enable];
     table::set_environment(*cfg, *log);
     boost::asio::io_context io(1);
@@ -81,7 +99,8 @@ int run_worker(const std::string& role, const std::string& config_directory) {
         return fatal(started.error());
     if (auto dropped = self.drop(); !dropped)
         return fatal(dropped.error());
-    self.run();
+    if (purpose == worker_purpose::serve)
+        self.run();
     // What still runs (sessions beyond the stop limit, threads that wait for a disk) may hold on to anything here: the
     // process ends at once, which is no worse than the SIGKILL that everything is built to survive.
     ::_exit(0);

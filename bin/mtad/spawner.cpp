@@ -19,6 +19,7 @@
 #include <mta/core/users.hpp>
 #include <mta/delivery/helper_protocol.hpp>
 
+#include "configuration_at_hand.hpp"
 #include "control.hpp"
 #include "delivery_helper.hpp"
 
@@ -113,6 +114,8 @@ int run_spawner(int fd, const std::string& config_directory) {
     const std::string directory =
         config_directory.empty() ? std::string(config::default_directory()) : config_directory;
     config::command_log log("spawner", ex_config, config::copy_to_stderr::terminal_only);
+    if (auto adopted = adopt_files_at_hand(); !adopted)
+        log.fatal(adopted.error());
     const auto cfg = config::configuration::load(directory);
     if (!cfg)
         log.fatal(cfg.error());

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstdio>
 #include <map>
+#include <optional>
 
 #include <mta/config/command_log.hpp>
 #include <mta/config/configuration.hpp>
@@ -28,6 +29,7 @@
 
 #include "control.hpp"
 #include "master_lock.hpp"
+#include "rehearsal.hpp"
 #include "roles.hpp"
 #include "supervisor.hpp"
 #include "worker_set.hpp"
@@ -60,10 +62,11 @@ public:
 
 private:
     result<void> start();
-    result<void> take(configuration_at_hand next);
+    void take(configuration_at_hand next, logger log);
     result<void> take_locks();
     result<void> announce();
     bool start_or_retry(const std::string& role);
+    void plan_again(const std::string& role);
 
     void loop();
     void on_signal();
@@ -75,8 +78,10 @@ private:
     void plan_restart(const std::string& role, int status, bool quick);
     void restart_due();
     milliseconds next_wait() const;
-    result<void> prepare_reload();
+    void refuse_reload(const std::string& why);
     void reload();
+    void on_rehearsed(const child& ended, int status);
+    void change_over();
     void begin_stop();
 
     start_options options_;
@@ -88,17 +93,14 @@ private:
     master_lock lock_;
     unique_fd signals_;
     std::map<std::string, restart_plan> plans_;
+    std::optional<rehearsal> rehearsal_;
+    bool reload_again_ = false;
 };
 
-// The log is opened again too: maillog_file may be another.
-result<void> supervisor::take(configuration_at_hand next) {
-    auto log = config::open_mail_log(next.cfg, "master");
-    if (!log)
-        return tl::make_unexpected(log.error());
+void supervisor::take(configuration_at_hand next, logger log) {
     utf8_is_printable = next.cfg[param::smtputf8_enable];
-    log_ = std::move(*log);
+    log_ = std::move(log);
     current_ = std::move(next);
-    return {};
 }
 
 // Says once what the configuration asks for and does not get.
@@ -106,6 +108,8 @@ result<void> supervisor::announce() {
     for (const auto& name : config::ignored_parameters(current_.cfg))
         log_.warning(current_.cfg.directory() + "/main.cf: parameter " + name +
                      " is known but not acted on by this version");
+    for (const auto& text : current_.warnings)
+        log_.warning(text);
     for (const auto& line : current_.services) {
         if (role_of(line.program) == role::later && line.type == config::service_type::inet)
             log_.warning(current_.cfg.directory() + "/master.cf: line " + std::to_string(line.line) +
@@ -145,8 +149,10 @@ result<void> supervisor::start() {
     auto read = read_configuration(options_.config_directory, current_.privileged);
     if (!read)
         return tl::make_unexpected(read.error());
-    if (auto taken = take(std::move(*read)); !taken)
-        return taken;
+    auto log = config::open_mail_log(read->cfg, "master");
+    if (!log)
+        return tl::make_unexpected(log.error());
+    take(std::move(*read), std::move(*log));
     if (options_.ready_fd >= 0)
         workers_.silence();
     ::umask(077);
@@ -179,11 +185,10 @@ void supervisor::on_control(child& from) {
         return;
     if (list->get("type") == "ready") {
         from.ready = true;
+        workers_.drain_older(from);
     } else if (list->get("type") == "successor" && !from.draining && !stopping_) {
         log_.info("replacing the " + from.role + " worker: " + std::string(list->get("reason")));
-        const std::string role = from.role;
-        workers_.drain(from);
-        start_or_retry(role);
+        start_or_retry(std::string(from.role)); // it serves until that one does
     }
 }
 
@@ -193,15 +198,21 @@ bool supervisor::start_or_retry(const std::string& role) {
     if (started)
         return true;
     log_.error(started.error().text());
+    plan_again(role);
+    return false;
+}
+
+void supervisor::plan_again(const std::string& role) {
     auto& plan = plans_[role];
     plan.at = clock::now() + current_.cfg[param::service_throttle_time];
     plan.pending = true;
-    return false;
 }
 
 void supervisor::on_death(const child& dead, int status) {
     const std::string name = "process " + current_.cfg.text("daemon_directory") + "/mtad (" + dead.role +
                              ") pid " + std::to_string(dead.pid);
+    if (dead.rehearsal)
+        return on_rehearsed(dead, status);
     if (stopping_ || dead.draining)
         return;
     if (WIFSIGNALED(status))
@@ -232,6 +243,9 @@ void supervisor::on_spawner_death(const spawner_process& dead, int status) {
     auto* const deliver = workers_.find(dead.serves);
     if (stopping_ || deliver == nullptr || deliver->draining)
         return;
+    // It ends of itself when its deliver worker has gone, whose end is only not yet known.
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return;
     log_.warning("process " + current_.cfg.text("daemon_directory") + "/mtad (spawner) " +
                  (WIFSIGNALED(status) ? "killed by signal " + std::to_string(WTERMSIG(status))
                                       : "exit status " + std::to_string(WEXITSTATUS(status))));
@@ -242,8 +256,10 @@ void supervisor::on_spawner_death(const spawner_process& dead, int status) {
 void supervisor::replace_spawner() {
     for (const auto& one : workers_.children())
         if (one.role == "deliver" && !one.draining && !workers_.has_spawner(one)) {
-            if (auto started = workers_.start_spawner(one); !started)
+            if (auto started = workers_.start_spawner(one); !started) {
                 log_.error(started.error().text());
+                plan_again(std::string(spawner_plan));
+            }
             return;
         }
 }
@@ -273,24 +289,40 @@ void supervisor::restart_due() {
     }
 }
 
-// New workers start on the new configuration; the old ones finish their sessions. What could keep the new ones from
-// starting is found before the old ones are told to end.
-result<void> supervisor::prepare_reload() {
-    if (!workers_.room_for(worker_roles.size()))
-        return fail(errc::temporary, "too many old workers still finish their sessions");
-    auto next = read_configuration(options_.config_directory, current_.privileged);
-    if (!next)
-        return tl::make_unexpected(next.error());
-    if (auto opened = workers_.open_listeners(*next); !opened)
-        return opened;
-    return take(std::move(*next));
+void supervisor::refuse_reload(const std::string& why) {
+    log_.error("reload: " + why + "; the old configuration stays");
+    if (rehearsal_)
+        rehearsal_->abandon(workers_);
+    rehearsal_.reset();
 }
 
 void supervisor::reload() {
-    if (auto prepared = prepare_reload(); !prepared) {
-        log_.error("reload: " + prepared.error().text() + "; the old configuration stays");
+    reload_again_ = rehearsal_.has_value(); // once more, when it is known what comes of the one that is under way
+    if (reload_again_)
         return;
-    }
+    auto begun = rehearsal::begin(workers_, options_.config_directory, current_);
+    if (begun)
+        rehearsal_.emplace(std::move(*begun));
+    else
+        refuse_reload(begun.error().text());
+}
+
+void supervisor::on_rehearsed(const child& ended, int status) {
+    if (!rehearsal_)
+        return;
+    const auto outcome = rehearsal_->ended(ended.pid, status);
+    if (outcome == rehearsal::outcome::failed)
+        refuse_reload("a " + ended.role + " worker could not start with it");
+    else if (outcome == rehearsal::outcome::succeeded)
+        change_over();
+    if (!rehearsal_ && std::exchange(reload_again_, false) && !stopping_)
+        reload();
+}
+
+// The second half: new workers start on the new configuration; the old ones finish their sessions.
+void supervisor::change_over() {
+    take(rehearsal_->take_configuration(), rehearsal_->take_log());
+    rehearsal_.reset();
     log_.info("reload -- version " + current_.cfg.text("mail_version") + ", configuration " +
               current_.cfg.directory());
     (void)announce();
@@ -332,6 +364,8 @@ void supervisor::on_signal() {
 
 milliseconds supervisor::next_wait() const {
     auto until = clock::now() + seconds(60);
+    if (rehearsal_)
+        until = rehearsal_->until();
     if (stopping_)
         until = stop_deadline_;
     for (const auto& [role, plan] : plans_)
@@ -364,6 +398,8 @@ void supervisor::loop() {
             workers_.kill_all();
             stop_deadline_ = clock::now() + seconds(1);
         }
+        if (rehearsal_ && clock::now() >= rehearsal_->until())
+            refuse_reload("its workers did not start in time");
         restart_due();
     }
 }

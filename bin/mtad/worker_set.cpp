@@ -18,6 +18,7 @@ namespace {
 
 // An old worker may still be letting go of an address.
 constexpr auto address_in_use_limit = std::chrono::seconds(10);
+constexpr auto closing_limit = std::chrono::seconds(2);
 
 // An error only when the message can be sent to nobody. A worker that died is noticed by its SIGCHLD; what was said to
 // it is said again to its successor.
@@ -59,7 +60,14 @@ void worker_set::drain(child& one) {
 
 void worker_set::drain_all() {
     for (auto& one : children_)
-        drain(one);
+        if (!one.rehearsal)
+            drain(one);
+}
+
+void worker_set::drain_older(const child& newcomer) {
+    for (auto& one : children_)
+        if (one.role == newcomer.role && !one.rehearsal && one.pid != newcomer.pid && one.started < newcomer.started)
+            drain(one);
 }
 
 void worker_set::stop_all() {
@@ -98,7 +106,8 @@ std::optional<unsigned long> worker_set::free_slot() const {
     return static_cast<unsigned long>(free - taken.begin());
 }
 
-result<pid_t> worker_set::execute(const std::vector<std::string>& words, unique_fd socket) {
+result<pid_t> worker_set::execute(const std::vector<std::string>& words, unique_fd socket,
+                                  const configuration_at_hand& with) {
     std::vector<char*> arguments;
     arguments.reserve(words.size() + 1);
     for (const auto& word : words)
@@ -114,48 +123,55 @@ result<pid_t> worker_set::execute(const std::vector<std::string>& words, unique_
     sigset_t none;
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
-    if (socket.get() == control_fd)
-        ::fcntl(control_fd, F_SETFD, 0);
-    else
-        ::dup2(socket.get(), control_fd);
+    // Out of the way of each other first.
+    const int control = ::fcntl(socket.get(), F_DUPFD_CLOEXEC, files_fd + 1);
+    const int files = ::fcntl(with.files->get(), F_DUPFD_CLOEXEC, files_fd + 1);
+    if (::dup2(control, control_fd) != control_fd || ::dup2(files, files_fd) != files_fd)
+        ::_exit(127);
     ::execv("/proc/self/exe", arguments.data());
     ::_exit(127);
 }
 
 result<void> worker_set::open_listeners(const configuration_at_hand& next) {
-    const auto open_all = [this](const configuration_at_hand& wanted, std::chrono::seconds patience) -> result<void> {
-        for (const auto& line : wanted.services) {
-            const auto served = role_of(line.program);
-            if (!served || *served == role::later)
-                continue;
-            if (auto fds = listeners_.open(wanted.cfg, line, wanted.owner, wanted.privileged, patience); !fds)
-                return in_master_cf(wanted.cfg, line, fds.error().text());
-        }
-        return {};
-    };
+    // A worker that was told to end just now closes its own soon.
+    const bool closing = std::ranges::any_of(children_, &child::draining);
     listeners_.mark();
-    auto opened = open_all(next, std::chrono::seconds(0));
-    if (!opened) {
-        listeners_.mark();
-        (void)open_all(current_, std::chrono::seconds(0)); // they are open: this asks for them, and only for them
-        listeners_.sweep();
-    }
+    auto opened = open_all(next, closing ? closing_limit : std::chrono::seconds(0));
+    if (!opened)
+        take_listeners_back();
     return opened;
 }
 
-result<void> worker_set::introduce(child& to) {
+result<void> worker_set::open_all(const configuration_at_hand& wanted, std::chrono::seconds patience) {
+    for (const auto& line : wanted.services) {
+        const auto served = role_of(line.program);
+        if (!served || *served == role::later)
+            continue;
+        if (auto fds = listeners_.open(wanted.cfg, line, wanted.owner, wanted.privileged, patience); !fds)
+            return in_master_cf(wanted.cfg, line, fds.error().text());
+    }
+    return {};
+}
+
+void worker_set::take_listeners_back() {
+    listeners_.mark();
+    (void)open_all(current_, std::chrono::seconds(0)); // they are open: this asks for them, and only for them
+    listeners_.sweep();
+}
+
+result<void> worker_set::introduce(child& to, const configuration_at_hand& with) {
     attr_writer message;
     message.put("type", "identity")
         .put("slot", static_cast<long long>(to.slot))
-        .put("privileged", current_.privileged ? 1 : 0);
+        .put("privileged", with.privileged ? 1 : 0);
     send_to(to, message);
-    for (const auto& line : current_.services) {
+    for (const auto& line : with.services) {
         const auto served = role_of(line.program);
         if (!served || role_name(*served) != to.role)
             continue;
-        auto fds = listeners_.open(current_.cfg, line, current_.owner, current_.privileged, address_in_use_limit);
+        auto fds = listeners_.open(with.cfg, line, with.owner, with.privileged, address_in_use_limit);
         if (!fds)
-            return in_master_cf(current_.cfg, line, fds.error().text());
+            return in_master_cf(with.cfg, line, fds.error().text());
         message.put("type", "endpoint")
             .put("service", line.name)
             .put("service_type", config::to_string(line.type));
@@ -164,12 +180,12 @@ result<void> worker_set::introduce(child& to) {
         for (const auto& [name, value] : line.settings)
             message.put("override:" + name, value);
         if (fds->size() > max_message_fds)
-            return in_master_cf(current_.cfg, line,
+            return in_master_cf(with.cfg, line,
                                 "service " + line.name + " listens on " + std::to_string(fds->size()) +
                                     " addresses, more than " + std::to_string(max_message_fds) +
                                     ": shorten inet_interfaces, or use wildcard addresses");
         if (auto sent = send_checked(to, message, *fds); !sent)
-            return in_master_cf(current_.cfg, line,
+            return in_master_cf(with.cfg, line,
                                 "the -o settings of service " + line.name + " are longer than " +
                                     std::to_string(max_message_bytes) + " bytes: move them to main.cf");
     }
@@ -194,7 +210,7 @@ result<void> worker_set::connect(child& a, child& b) {
 result<void> worker_set::connect_peers(child& newcomer) {
     for (auto& other : children_) {
         // An old receive worker still takes mail in the sessions that it finishes.
-        if (other.pid == newcomer.pid || (other.draining && other.role != "receive"))
+        if (other.pid == newcomer.pid || other.rehearsal || (other.draining && other.role != "receive"))
             continue;
         if (newcomer.role == "queue" || other.role == "queue")
             if (auto connected = connect(newcomer, other); !connected)
@@ -213,7 +229,7 @@ result<void> worker_set::start_spawner(const child& deliver) {
     auto ends = socket_pair(SOCK_STREAM);
     if (!ends)
         return tl::make_unexpected(ends.error());
-    auto pid = execute({"mtad", "--spawner", "-c", current_.cfg.directory()}, std::move(ends->first));
+    auto pid = execute({"mtad", "--spawner", "-c", current_.cfg.directory()}, std::move(ends->first), current_);
     if (!pid)
         return tl::make_unexpected(pid.error());
     spawners_[*pid] = {deliver.pid, std::chrono::steady_clock::now()};
@@ -224,18 +240,29 @@ result<void> worker_set::start_spawner(const child& deliver) {
     return {};
 }
 
-result<void> worker_set::start(const std::string& role) {
+result<child*> worker_set::launch(const std::string& role, const configuration_at_hand& with, bool rehearsal) {
     const auto slot = free_slot();
     if (!slot)
         return fail(errc::temporary, "too many workers that still finish their sessions");
     auto ends = socket_pair(SOCK_SEQPACKET);
     if (!ends)
         return tl::make_unexpected(ends.error());
-    auto pid = execute({"mtad", "--worker=" + role, "-c", current_.cfg.directory()}, std::move(ends->first));
+    std::vector<std::string> words{"mtad", "--worker=" + role, "-c", with.cfg.directory()};
+    if (rehearsal)
+        words.emplace_back("--rehearsal");
+    auto pid = execute(words, std::move(ends->first), with);
     if (!pid)
         return tl::make_unexpected(pid.error());
     children_.push_back({role, *pid, std::move(ends->second), *slot, std::chrono::steady_clock::now()});
-    auto& started = children_.back();
+    children_.back().rehearsal = rehearsal;
+    return &children_.back();
+}
+
+result<void> worker_set::start(const std::string& role) {
+    auto launched = launch(role, current_, false);
+    if (!launched)
+        return tl::make_unexpected(launched.error());
+    auto& started = **launched;
     if (auto ready = prepare(started); !ready) {
         // Half of a worker serves nobody; its end is awaited like any other's, and starts nothing.
         started.draining = true;
@@ -246,8 +273,40 @@ result<void> worker_set::start(const std::string& role) {
     return {};
 }
 
+namespace {
+
+// A socket to a spawner that is none: a rehearsal does not use it.
+result<void> hand_over_nobody(const child& deliver) {
+    auto ends = socket_pair(SOCK_STREAM);
+    if (!ends)
+        return tl::make_unexpected(ends.error());
+    const std::array<int, 1> fds{ends->first.get()};
+    attr_writer message;
+    message.put("type", "spawner");
+    send_to(deliver, message, fds);
+    return {};
+}
+
+} // namespace
+
+result<pid_t> worker_set::rehearse(const std::string& role, const configuration_at_hand& next) {
+    auto launched = launch(role, next, true);
+    if (!launched)
+        return tl::make_unexpected(launched.error());
+    auto& started = **launched;
+    auto told = introduce(started, next);
+    if (told && next.privileged && role == "deliver")
+        told = hand_over_nobody(started);
+    if (!told) {
+        ::kill(started.pid, SIGKILL);
+        return tl::make_unexpected(told.error());
+    }
+    say(started, "start");
+    return started.pid;
+}
+
 result<void> worker_set::prepare(child& started) {
-    if (auto told = introduce(started); !told)
+    if (auto told = introduce(started, current_); !told)
         return told;
     if (auto connected = connect_peers(started); !connected)
         return connected;

@@ -29,6 +29,7 @@ struct child {
     std::chrono::steady_clock::time_point started;
     bool ready = false;
     bool draining = false;
+    bool rehearsal = false; // it only shows that a worker could start
 };
 
 struct spawner_process {
@@ -46,11 +47,17 @@ public:
     // Starts a worker of this role and connects it with those that it talks to.
     [[nodiscard]] result<void> start(const std::string& role);
 
+    // Starts a process that does all that a worker of this role does before it serves, with next, and ends: with status
+    // 0 when a worker could serve. It talks to nobody.
+    [[nodiscard]] result<pid_t> rehearse(const std::string& role, const configuration_at_hand& next);
+
     // Whether so many more workers may be started.
     [[nodiscard]] bool room_for(std::size_t more) const noexcept;
 
     // "drain" to all that were not told before; "stop" to all.
     void drain_all();
+    // "drain" to those whose role the newcomer has taken over.
+    void drain_older(const child& newcomer);
     void drain(child& one);
     void stop_all();
     void kill_all() noexcept;
@@ -67,6 +74,8 @@ public:
     // Opens what next's services listen on besides what is open, while all goes on as it was. After an error that is
     // taken back.
     [[nodiscard]] result<void> open_listeners(const configuration_at_hand& next);
+    // Closes again what only that call has opened.
+    void take_listeners_back();
     // Closes listeners that nothing has asked for since open_listeners().
     void sweep_listeners() { listeners_.sweep(); }
 
@@ -74,9 +83,12 @@ public:
     [[nodiscard]] child* find(pid_t pid) noexcept;
 
 private:
-    [[nodiscard]] result<pid_t> execute(const std::vector<std::string>& words, unique_fd socket);
+    [[nodiscard]] result<pid_t> execute(const std::vector<std::string>& words, unique_fd socket,
+                                        const configuration_at_hand& with);
+    [[nodiscard]] result<child*> launch(const std::string& role, const configuration_at_hand& with, bool rehearsal);
+    [[nodiscard]] result<void> open_all(const configuration_at_hand& wanted, std::chrono::seconds patience);
     [[nodiscard]] result<void> prepare(child& started);
-    [[nodiscard]] result<void> introduce(child& to);
+    [[nodiscard]] result<void> introduce(child& to, const configuration_at_hand& with);
     [[nodiscard]] result<void> connect_peers(child& newcomer);
     [[nodiscard]] static result<void> connect(child& a, child& b);
     [[nodiscard]] std::optional<unsigned long> free_slot() const;

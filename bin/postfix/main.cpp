@@ -70,6 +70,8 @@ int postfix_main(int argc, char** argv) {
         usage = usage || option->letter == '?';
     }
     const auto operands = options.operands();
+    if (directory && !directory->starts_with('/'))
+        log.fatal("-c requires absolute pathname");
     const auto where = mta::config::find_directory(directory);
     if (!where)
         log.fatal(where.error());

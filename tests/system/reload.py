@@ -46,14 +46,15 @@ def refused(checks, server, name, text, wanted):
     """Appends to a file, reloads, and looks that nothing has come of it but a line in the log."""
     with open(path(server, name)) as file:
         good = file.read()
-    before, workers, mails = server.log().count(STAYS), server.workers(), len(server.maildir("box"))
+    before, workers, mails = server.log().count(STAYS), workers_of(server, "--worker="), len(server.maildir("box"))
     append(server, name, text)
     server.reload()
     said = wait_until(lambda: server.log().count(STAYS) > before, 10)
     line = [one for one in server.log().splitlines() if STAYS in one][-1:]
     checks.ok(said and wanted in line[0], f"reload is refused: {wanted}", line or server.log()[-800:])
     checks.ok(deliver(server, mails + 1), "mail flows as before", server.log()[-800:])
-    checks.equal(server.workers(), workers, "by the same processes")
+    checks.ok(wait_until(lambda: workers_of(server, "--worker=") == workers, 5), "by the same workers",
+              f"{workers} {workers_of(server, '--worker=')}")
     with open(path(server, name), "w") as file:
         file.write(good)
 
@@ -76,6 +77,66 @@ def bad_reloads(checks, server):
     checks.ok(not is_listening(other), "what was opened for it is closed again")
 
 
+def reloads_that_workers_refuse(checks, server):
+    """What only those find who open tables and read restrictions, and what cannot be handed to them."""
+    lines = sum(1 for _ in open(path(server, "master.cf")))
+    other = free_port()
+    listener = f"127.0.0.1:{other} inet n - n - - smtpd\n"
+    for text, wanted in (("smtpd_recipient_restrictions = permit_mynetwork, reject\n", "a receive worker could not start with it"),
+                         ("virtual_alias_maps = hsh:/x\n", "worker could not start with it"),
+                         ("mynetworks = 127.0.0.1/99\n", "a receive worker could not start with it"),
+                         (f"queue_directory = {server.spool}2\n", "to change queue_directory, stop and start"),
+                         ("maillog_file = /nowhere/log\n", "/nowhere/log")):
+        refused(checks, server, "main.cf", text, wanted)
+    refused(checks, server, "master.cf", listener + " -o smtpd_banner=" + "x" * 70000 + "\n", f"master.cf: line {lines + 1}: the -o settings")
+    with open(path(server, "master.cf"), "a") as file:
+        file.write(listener)
+    refused(checks, server, "main.cf", "maillog_file = /nowhere/log\n", "/nowhere/log")
+    checks.ok(not is_listening(other), "the new service is as closed as before")
+    with open(path(server, "master.cf")) as file:
+        good = file.read().replace(listener, "")
+    with open(path(server, "master.cf"), "w") as file:
+        file.write(good)
+
+
+def broken_files(checks, server):
+    """Workers that start after a reload was refused know nothing of what it was refused for."""
+    with open(path(server, "main.cf")) as file:
+        good = file.read()
+    append(server, "main.cf", "no equals sign\n")
+    before = server.log().count(STAYS)
+    server.reload()
+    checks.ok(wait_until(lambda: server.log().count(STAYS) > before, 10), "a reload is refused")
+    old = server.workers()
+    for pid in old:
+        kill_quietly(pid, signal.SIGKILL)
+    checks.ok(wait_until(lambda: all(workers_of(server, f"--worker={role}") for role in ("receive", "queue", "deliver")), 10),
+              "workers that died are replaced")
+    checks.ok(deliver(server, len(server.maildir("box")) + 1), "and serve", server.log()[-800:])
+    with open(path(server, "main.cf"), "w") as file:
+        file.write(good)
+
+
+def listener_comes_and_goes(checks, server):
+    port = free_port()
+    with open(path(server, "master.cf")) as file:
+        good = file.read()
+    before, refusals = server.log().count("reload -- "), server.log().count(STAYS)
+    for text in (f"127.0.0.1:{port} inet n - n - - smtpd\n", "") * 5:
+        with open(path(server, "master.cf"), "w") as file:
+            file.write(good + text)
+        server.reload()
+        time.sleep(0.2)
+    checks.ok(wait_until(lambda: server.log().count("reload -- ") >= before + 5, 10) and server.log().count(STAYS) == refusals,
+              "a service comes and goes", server.log()[-800:])
+    append(server, "master.cf", f"127.0.0.1:{port} inet n - n - - smtpd -o smtpd_banner=one\n127.0.0.1:{port} inet n - n - - smtpd\n")
+    server.reload()
+    checks.ok(server.wait_log(f'duplicate master.cf entry for service "127.0.0.1:{port}" ([127.0.0.1]:{port}) -- using the last entry'),
+              "of two lines for one service the last counts", server.log()[-800:])
+    with open(path(server, "master.cf"), "w") as file:
+        file.write(good)
+
+
 def good_reload(checks, server):
     """A new listener, an old one gone, while a client sits in a session."""
     first, second = free_port(), free_port()
@@ -94,6 +155,27 @@ def good_reload(checks, server):
         lines.flush()
         checks.ok(lines.readline().startswith(b"250 "), "who was in a session goes on")
     checks.ok(deliver(server, len(server.maildir("box")) + 1), "and mail flows")
+
+
+def addresses(checks, server):
+    """An address is the same however it is spelled, and what only a start can change says so."""
+    port = free_port()
+    with open(path(server, "master.cf")) as file:
+        good = file.read()
+    for number, name in enumerate((f"127.0.0.1:{port}", f"localhost:{port}", f"{port}")):
+        with open(path(server, "master.cf"), "w") as file:
+            file.write(good + f"{name} inet n - n - - smtpd\n")
+        if number == 2:
+            append(server, "main.cf", "inet_interfaces = localhost, 127.0.0.1\n")
+        before = server.log().count("reload -- ")
+        server.reload()
+        checks.ok(wait_until(lambda: server.log().count("reload -- ") > before, 10) and is_listening(port),
+                  f"a service is {name} after a reload", server.log()[-600:])
+    refused(checks, server, "main.cf", "inet_interfaces = all\n", "is in the way: stop and start it)")
+    for bad in ("0", "99999", ""):
+        refused(checks, server, "master.cf", f"127.0.0.1:{bad} inet n - n - - smtpd\n", f"bad port: 127.0.0.1:{bad}")
+    with open(path(server, "master.cf"), "w") as file:
+        file.write(good)
 
 
 def spawner_in_trouble(checks, server):
@@ -122,7 +204,11 @@ def main(checks):
     with Mtad() as server:
         checks.ok(deliver(server, 1), "mail flows")
         bad_reloads(checks, server)
+        reloads_that_workers_refuse(checks, server)
+        listener_comes_and_goes(checks, server)
+        broken_files(checks, server)
         good_reload(checks, server)
+        addresses(checks, server)
         if server.root:
             spawner_in_trouble(checks, server)
     bad_start(checks)
