@@ -31,7 +31,7 @@ def plain(system, text):
 
 
 def new_lines(system, before, wait=0):
-    wait_until(lambda: system.log().count("\n") >= before.count("\n") + wait, 5)
+    wait_until(lambda: system.log().count("\n") >= before.count("\n") + wait, 20)
     return "".join(line for line in plain(system, system.log()[len(before):]).splitlines(True) if "/smtpd[" not in line)
 
 
