@@ -30,6 +30,9 @@ constexpr long long fixed_keys = 16;
 constexpr long long pattern_keys = 32;
 // And what a client's flags say: keys that are no UTF-8 are in no table.
 constexpr long long utf8_keys = 524'288;
+// And how it wants keys stored: these bits both or neither, whatever is usual.
+constexpr long long keys_without_nul = 4;
+constexpr long long keys_with_nul = 8;
 
 constexpr std::size_t longest_request = 262'144;
 constexpr std::size_t longest_listing = 64U << 20U; // of keys, while a client walks through a table
@@ -118,17 +121,23 @@ private:
         if (what == "sequence")
             return sequence(name, request.number("function", -1), positions, log);
         if (what == "update")
-            return change(name, key, request.find("value"), "update", log);
+            return change(name, key, request.find("value"), request, log);
         if (what == "delete")
-            return change(name, key, std::nullopt, "delete", log);
+            return change(name, key, std::nullopt, request, log);
         log.warning("unrecognized request: \"" + printable(what.substr(0, 100)) + "\", ignored");
         return attr_writer().put("status", mistake).finish();
     }
 
+    // A table that may be asked, but cannot be opened now, is one of patterns and fails with every key: the reference's
+    // clients wait for ever when they are told more.
     std::string open(const std::string& name, const logger& log) {
         table_ref table;
-        const auto status = use(name, table, log);
-        const long long flags = table == nullptr ? 0 : table->traits().patterns ? pattern_keys : fixed_keys;
+        auto status = use(name, table, log);
+        if (status == retry || status == misconfigured)
+            status = found;
+        const long long flags = status != found                                   ? 0
+                                : table == nullptr || table->traits().patterns ? pattern_keys
+                                                                               : fixed_keys;
         return attr_writer().put("status", status).put("flags", flags).finish();
     }
 
@@ -190,7 +199,8 @@ private:
 
     // Without a value the key goes.
     std::string change(const std::string& name, std::optional<std::string_view> key,
-                       std::optional<std::string_view> value, const std::string& what, const logger& log) {
+                       std::optional<std::string_view> value, const attr_list& request, const logger& log) {
+        const std::string what(request.get("request"));
         proxy_status status = key && (value || what == "delete") ? found : mistake;
         if (status == found && !writes_) {
             log.warning("refusing " + printable(name) + " " + what + " request on non-" +
@@ -200,15 +210,26 @@ private:
         if (status == found)
             status = approve(name, log);
         if (status == found && table::may_wait())
-            status = write(name, *key, value, log);
+            status = write(name, *key, value, style_of(request.number("flags")), log);
         return attr_writer().put("status", status).finish();
+    }
+
+    static table::terminator style_of(long long flags) {
+        const bool without = (flags & keys_without_nul) != 0;
+        const bool with = (flags & keys_with_nul) != 0;
+        return without == with ? table::terminator::unknown
+               : with          ? table::terminator::with
+                               : table::terminator::without;
     }
 
     // One writer at a time here, others are kept out by the database's lock.
     proxy_status write(const std::string& name, std::string_view key, std::optional<std::string_view> value,
-                       const logger& log) {
+                       table::terminator style, const logger& log) {
+        // As the reference has it, such a key is gone from every table.
+        if (!value && !is_utf8(key))
+            return found;
         const std::lock_guard guard(writing_);
-        auto writer = open_writer(name);
+        auto writer = open_writer(name, style);
         auto done = writer ? result<bool>(true) : tl::make_unexpected(writer.error());
         if (done && value) {
             if (auto replaced = (*writer)->replace(key, *value); !replaced)
@@ -227,13 +248,14 @@ private:
         return status_of(done.error());
     }
 
-    static result<table::writer_ptr> open_writer(const std::string& name) {
+    static result<table::writer_ptr> open_writer(const std::string& name, table::terminator style) {
         const auto [type, path] = table::split_spec(name, "");
         if (type != "hash" && type != "btree")
             return fail(errc::unsupported, "tables of type " + type + " are not written here: use btree");
         table::writer_options options;
         options.how = table::write_mode::update;
         options.mode = 0600;
+        options.style = style;
         return table::open_writer(type, path, options);
     }
 
@@ -263,7 +285,7 @@ private:
             return retry;
         if (writes_) {
             const std::lock_guard guard(writing_);
-            auto created = open_writer(name); // makes one where there is none
+            auto created = open_writer(name, table::terminator::unknown); // makes one where there is none
             auto finished = created ? (*created)->finish() : tl::make_unexpected(created.error());
             if (!finished) {
                 log.warning(name + ": " + finished.error().text());

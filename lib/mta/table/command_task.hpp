@@ -59,6 +59,7 @@ struct command_task {
         writer_options out;
         out.how = how;
         out.mode = mode;
+        out.utf8 = utf8();
         out.style = style_of_keys();
         out.buffer = size("berkeley_db_create_buffer_size", out.buffer);
         out.map_size = size("lmdb_map_size", out.map_size);

@@ -176,6 +176,8 @@ result<writer_ptr> open_writer(const std::string& type, const std::string& name,
     auto writable = can_write(type);
     if (writable)
         return find_row(type)->write(name, options);
+    if (options.how == write_mode::change && type == "proxy")
+        return write_proxy(name, options);
     if (options.how != write_mode::change || find_type(type) != known::usable)
         return tl::make_unexpected(writable.error());
     if (type == "static" || type == "environ")

@@ -26,7 +26,9 @@
 #include <mta/table/network_tables.ipp>
 #include <mta/table/pattern_literals.ipp>
 #include <mta/table/pcre.ipp>
+#include <mta/table/proxy_protocol.ipp>
 #include <mta/table/proxy_table.ipp>
+#include <mta/table/proxy_writer.ipp>
 #include <mta/table/redis_table.ipp>
 #include <mta/table/regexp.ipp>
 #include <mta/table/registry.ipp>

@@ -190,6 +190,8 @@ result<void> fill(command_task& task, table_writer& writer, source_reader& sourc
 result<void> build(command_task& task, const char* file) {
     const auto spec = task.parts(file);
     const bool adding = task.options.has('i');
+    if (!adding && spec.type == "proxy")
+        return fail(errc::unsupported, "can't create maps via the proxy service");
     unique_fd opened;
     if (!adding) {
         auto source = open_file(spec.name, O_RDONLY);

@@ -58,6 +58,7 @@ struct writer_options {
     write_mode how = write_mode::create;
     mode_t mode = 0644; // of a new file; one that is replaced keeps its mode and owner
     terminator style = terminator::unknown; // unknown: what is usual for the type
+    bool utf8 = false;                      // keys are UTF-8
     std::size_t buffer = 16U << 20U;        // berkeley_db_create_buffer_size
     std::size_t map_size = 16U << 20U;      // lmdb_map_size
 };
@@ -71,6 +72,8 @@ struct writer_options {
 
 using writer_opener = result<writer_ptr>(const std::string& name, const writer_options& options);
 writer_opener write_hash, write_btree, write_lmdb, write_cdb, write_fail;
+// Changes only (write_mode::change). name is "type:name".
+writer_opener write_proxy;
 
 // The file of a database, as messages about its entries name it: "NAME.db", "lmdb:NAME", "NAME". Not where it stands.
 [[nodiscard]] std::string shown_database(const std::string& type, const std::string& name);
