@@ -122,10 +122,13 @@ class Tables:
         grown_old(path)
         return path
 
-    def run(self, side, which, words, data=b"", directory=None):
+    def run(self, side, which, words, data=b"", directory=None, config=None):
         """A command of one side; side 0 is the reference's, 1 is ours."""
         program, environment = self.command_of(side, which)
-        return subprocess.run([program, *words], input=data, capture_output=True, env=environment, timeout=120, cwd=directory)
+        environment["MAIL_CONFIG"] = config or self.config
+        # newaliases and mailq are names of sendmail.
+        return subprocess.run([which, *words], executable=program, input=data, capture_output=True, env=environment, timeout=120,
+                              cwd=directory)
 
     def start(self, side, which, words):
         """The same without waiting for its end."""

@@ -60,7 +60,7 @@ public:
             out.temporary_ = out.path_;
         auto old = open_locked(out.path_, O_RDWR, 0, out.in_place_ ? lock_mode::exclusive : lock_mode::shared);
         if (!old && (out.in_place_ || old.error().code != std::errc::no_such_file_or_directory))
-            return fail(old.error().code, "open database " + out.path_);
+            return fail(old.error().code, "open " + out.path_);
         if (old)
             out.old_ = std::move(*old);
         if (::ftruncate(out.in_place_ ? out.old_.get() : out.fresh_.get(), 0) != 0)
