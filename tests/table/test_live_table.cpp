@@ -12,6 +12,7 @@
 #include <mta/table/environment.hpp>
 #include <mta/table/live_table.hpp>
 #include <mta/table/patience.hpp>
+#include <mta/table/table_writer.hpp>
 
 #include "../support/temporary_directory.hpp"
 
@@ -55,6 +56,50 @@ TEST_CASE("a lock that another process holds stops no event loop", "[table][live
     });
     CHECK(lock_patiently(mine->get(), mta::lock_mode::shared));
     other.join();
+}
+
+TEST_CASE("an LMDB file that another process has locked stops no event loop", "[table][live]") {
+    const mta::test::temporary_directory dir;
+    const std::string name = dir / "t";
+    auto writer = open_writer("lmdb", name, {});
+    REQUIRE(writer);
+    REQUIRE((*writer)->insert("a", "1"));
+    REQUIRE((*writer)->finish());
+    const auto table = open_live_table("lmdb:" + name);
+    REQUIRE(table);
+    // A lock of the open file counts as another process's.
+    const auto other = mta::open_file(name + ".lmdb", O_RDWR);
+    struct flock request {};
+    request.l_type = F_WRLCK;
+    REQUIRE(::fcntl(other->get(), F_OFD_SETLK, &request) == 0);
+    {
+        const no_waiting loop;
+        CHECK(ask(**table, "a") == "error");
+        CHECK(no_waiting::refused());
+    }
+    {
+        const limited_waiting thread(30ms);
+        CHECK(ask(**table, "a") == "error");
+    }
+    request.l_type = F_UNLCK;
+    REQUIRE(::fcntl(other->get(), F_OFD_SETLK, &request) == 0);
+    const no_waiting loop;
+    CHECK(ask(**table, "a") == "1");
+    CHECK_FALSE(no_waiting::refused());
+}
+
+TEST_CASE("tables that may have to wait are not asked on an event loop", "[table][live]") {
+    const auto table = open_live_table(GENERATE("unix:passwd.byname", "unix:group.byname", "debug:unix:passwd.byname",
+                                                "unionmap:{static:x,unix:passwd.byname}", "pipemap:{unix:passwd.byname}"));
+    REQUIRE(table);
+    CHECK((*table)->traits().may_block);
+    {
+        const no_waiting loop;
+        CHECK(ask(**table, "root") == "error");
+        CHECK(no_waiting::refused());
+    }
+    const limited_waiting thread(10s);
+    CHECK(ask(**table, "root").starts_with("root:x:0:") != (*table)->name().starts_with("unionmap"));
 }
 
 TEST_CASE("scopes of patience nest, and end", "[table][live]") {

@@ -11,6 +11,7 @@
 
 #include <mta/core/lock.hpp>
 #include <mta/core/result.hpp>
+#include <mta/table/patience.hpp>
 
 namespace mta::table {
 
@@ -51,9 +52,10 @@ using lmdb_cursor_ptr = std::unique_ptr<MDB_cursor, lmdb_closer>;
 // A lock on the environment's own descriptor: closing any other descriptor of the file would end it.
 class lmdb_lock {
 public:
+    // Waits as long as this thread may.
     [[nodiscard]] static result<lmdb_lock> wait(MDB_env* env, lock_mode mode) {
         const int fd = lmdb_descriptor(env);
-        if (auto held = wait_lock(fd, mode, lock_style::fcntl); !held)
+        if (auto held = lock_patiently(fd, mode, lock_style::fcntl); !held)
             return tl::make_unexpected(held.error());
         return lmdb_lock(fd);
     }

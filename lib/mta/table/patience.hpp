@@ -67,12 +67,12 @@ public:
 }
 
 // Takes the lock, waiting as long as this thread may. errc::temporary when it was not to be had.
-[[nodiscard]] inline result<void> lock_patiently(int fd, lock_mode mode) {
+[[nodiscard]] inline result<void> lock_patiently(int fd, lock_mode mode, lock_style style = lock_style::flock) {
     if (waiting_ends() == std::chrono::steady_clock::time_point::max())
-        return wait_lock(fd, mode);
+        return wait_lock(fd, mode, style);
     constexpr std::chrono::milliseconds step(10); // no lock call has a time limit of its own
     for (;;) {
-        const auto had = try_lock(fd, mode);
+        const auto had = try_lock(fd, mode, style);
         if (!had)
             return tl::make_unexpected(had.error());
         if (*had)

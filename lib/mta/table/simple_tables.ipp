@@ -96,10 +96,13 @@ result<table_ptr> open_environ(const std::string& name, const open_options&) {
 }
 
 result<table_ptr> open_unix(const std::string& name, const open_options&) {
+    // Behind the system's functions may be a directory server, or a daemon that asks one.
+    table::traits traits;
+    traits.may_block = true;
     if (name == "passwd.byname")
-        return std::make_unique<function_table>("unix:" + name, table::traits{}, passwd_by_name);
+        return std::make_unique<function_table>("unix:" + name, traits, passwd_by_name);
     if (name == "group.byname")
-        return std::make_unique<function_table>("unix:" + name, table::traits{}, group_by_name);
+        return std::make_unique<function_table>("unix:" + name, traits, group_by_name);
     return fail(errc::unsupported, "unknown table: unix:" + name);
 }
 
