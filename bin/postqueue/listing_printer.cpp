@@ -1,30 +1,51 @@
 #include "listing_printer.hpp"
 
-#include <array>
 #include <ctime>
+#include <utility>
 
 namespace mta::postqueue {
 
 namespace {
 
-// The first twenty columns of ctime's form, local zone.
+// The first twenty columns of ctime's form, local zone. By hand: strftime takes as long as the rest of a row.
 std::string arrival_text(long long arrival) {
+    static constexpr std::string_view days = "SunMonTueWedThuFriSat";
+    static constexpr std::string_view months = "JanFebMarAprMayJunJulAugSepOctNovDec";
     const auto when = static_cast<std::time_t>(arrival);
     std::tm parts{};
-    std::array<char, 64> text{};
     if (::localtime_r(&when, &parts) == nullptr)
         return {};
-    return {text.data(), std::strftime(text.data(), text.size(), "%a %b %e %H:%M:%S ", &parts)};
+    std::string text;
+    const auto number = [&](int value, char pad) {
+        text += value < 10 ? pad : static_cast<char>('0' + value / 10);
+        text += static_cast<char>('0' + value % 10);
+    };
+    text.append(days.substr(static_cast<std::size_t>(parts.tm_wday) * 3, 3)).append(1, ' ');
+    text.append(months.substr(static_cast<std::size_t>(parts.tm_mon) * 3, 3)).append(1, ' ');
+    number(parts.tm_mday, ' ');
+    for (const auto& [value, before] : {std::pair(parts.tm_hour, ' '), {parts.tm_min, ':'}, {parts.tm_sec, ':'}}) {
+        text += before;
+        number(value, '0');
+    }
+    return text += ' ';
+}
+
+// Padded on the right, and a blank.
+void put_column(std::string& row, std::string_view text, std::size_t width) {
+    row.append(text).append(text.size() < width ? width - text.size() : 0, ' ').append(1, ' ');
 }
 
 } // namespace
 
-void listing_printer::row(const std::string& id, const std::string& size, const std::string& time,
-                          const std::string& address) {
-    if (ids_ == queue::id_form::long_id)
-        std::fprintf(out_, "%-17s %8s %-19.19s %s\n", id.c_str(), size.c_str(), time.c_str(), address.c_str());
-    else
-        std::fprintf(out_, "%-11s %7s %-20.20s %s\n", id.c_str(), size.c_str(), time.c_str(), address.c_str());
+void listing_printer::row(std::string_view id, std::string_view size, std::string_view time, std::string_view address) {
+    const bool wide = ids_ == queue::id_form::long_id;
+    const std::size_t size_width = wide ? 8 : 7;
+    row_.clear();
+    put_column(row_, id, wide ? 17 : 11);
+    put_column(row_.append(size.size() < size_width ? size_width - size.size() : 0, ' '), size, 0);
+    put_column(row_, time.substr(0, wide ? 19 : 20), wide ? 19 : 20);
+    row_.append(address).append(1, '\n');
+    std::fwrite(row_.data(), 1, row_.size(), out_);
 }
 
 void listing_printer::traditional(const queue::listed_message& message) {
@@ -46,10 +67,11 @@ void listing_printer::traditional(const queue::listed_message& message) {
     std::string_view last;
     for (const auto& to : message.recipients) {
         if (to.reason != last) {
-            const std::string reason = to.reason.empty() ? "reason unavailable" : to.reason;
+            const std::string_view reason = to.reason.empty() ? "reason unavailable" : std::string_view(to.reason);
             constexpr std::size_t width = 76; // so that ")" stands in column 78
-            const auto padding = reason.size() < width ? width - reason.size() : 0;
-            std::fprintf(out_, "%*s(%s)\n", static_cast<int>(padding), "", reason.c_str());
+            row_.assign(reason.size() < width ? width - reason.size() : 0, ' ');
+            row_.append(1, '(').append(reason).append(")\n");
+            std::fwrite(row_.data(), 1, row_.size(), out_);
             last = to.reason;
         }
         row("", "", "", to.address);

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <string>
+#include <string_view>
 
 #include <mta/queue/listing.hpp>
 #include <mta/queue/queue_id.hpp>
@@ -25,11 +26,12 @@ public:
 private:
     void traditional(const queue::listed_message& message);
     void json(const queue::listed_message& message);
-    void row(const std::string& id, const std::string& size, const std::string& time, const std::string& address);
+    void row(std::string_view id, std::string_view size, std::string_view time, std::string_view address);
 
     layout form_;
     queue::id_form ids_;
     std::FILE* out_;
+    std::string row_; // kept, so that its memory is
     unsigned long messages_ = 0;
     unsigned long long bytes_ = 0;
 };

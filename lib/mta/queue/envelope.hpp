@@ -80,7 +80,7 @@ struct envelope {
 struct envelope_options {
     std::size_t recipient_limit = std::numeric_limits<std::size_t>::max();
     bool keep_done = false; // hand out done recipients too
-    bool attributes = true; // false: what "A" records say is of no interest (a listing)
+    bool attributes = true; // false: what "A", "F" and "O" records say is of no interest (a listing)
 };
 
 } // namespace mta::queue

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <unordered_set>
 
@@ -27,7 +28,9 @@ inline std::string shown_address(const std::string& internal, const listing_opti
     if (internal.empty())
         return options.empty_address;
     std::string storage;
-    return printable(address::quoted_view(internal, storage));
+    const auto shown = address::quoted_view(internal, storage);
+    const bool plain = std::all_of(shown.begin(), shown.end(), [](char c) { return c >= ' ' && c < '\x7F'; });
+    return plain ? std::string(shown) : printable(shown);
 }
 
 // Makes the listing of one message; nullopt when there is nothing to show (yet, or any more).
@@ -82,19 +85,29 @@ public:
 
 private:
     void recipients(listed_message& message, const envelope& read) {
+        // Most messages have few recipients: comparing them is cheaper than a set.
+        constexpr std::size_t few = 8;
         std::unordered_set<std::string> logged;
         if (which_ != directory::maildrop) {
             auto log = read_log(where_, directory::defer, message.queue_id, [&](log_entry&& entry) {
-                if (logged.size() < options_.duplicate_limit)
-                    logged.insert(entry.recipient);
                 message.recipients.push_back({std::move(entry.recipient), std::move(entry.reason)});
             }, log_fields::recipient_and_reason);
             if (!log)
                 warn(message.queue_id, log.error());
         }
+        const auto count = std::min(message.recipients.size(), options_.duplicate_limit);
+        if (count > few)
+            for (std::size_t i = 0; i < message.recipients.size() && logged.size() < options_.duplicate_limit; ++i)
+                logged.insert(message.recipients[i].address);
+        const auto is_logged = [&](const std::string& shown) {
+            return count > few ? logged.count(shown) != 0
+                               : std::any_of(message.recipients.begin(),
+                                             message.recipients.begin() + static_cast<std::ptrdiff_t>(count),
+                                             [&](const listed_recipient& one) { return one.address == shown; });
+        };
         for (const auto& to : read.recipients) {
             auto shown = shown_address(to.address, options_);
-            if (logged.count(shown) == 0)
+            if (!is_logged(shown))
                 message.recipients.push_back({std::move(shown), {}});
         }
     }

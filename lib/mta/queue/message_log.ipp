@@ -53,8 +53,13 @@ public:
             }
             return;
         }
-        if (brief_ && !text.starts_with("rec") && !text.starts_with("rea"))
+        if (brief_) {
+            if (text.starts_with("recipient="))
+                entry_.recipient = text.substr(10);
+            else if (text.starts_with("reason="))
+                entry_.reason = text.substr(7);
             return;
+        }
         const auto equals = text.find('=');
         if (equals != std::string_view::npos)
             set(text.substr(0, equals), text.substr(equals + 1));
@@ -68,8 +73,11 @@ public:
             if (entry_.action.empty() && !brief_)
                 entry_.action = deferred_ ? "delayed" : "failed";
             visit(std::move(entry_));
+            if (!brief_)
+                entry_ = {};
+            entry_.recipient.clear();
+            entry_.reason.clear();
         }
-        entry_ = {};
     }
 
 private:

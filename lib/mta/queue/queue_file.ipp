@@ -64,7 +64,8 @@ public:
         case record_type::time:
             return time(record.data);
         case record_type::full_name:
-            into_.full_name = record.data;
+            if (options_.attributes)
+                into_.full_name = record.data;
             return {};
         case record_type::sender:
             return sender(record.data);
@@ -115,7 +116,8 @@ private:
         case record_type::done:
             return recipient_record(record, true);
         case record_type::original_recipient:
-            pending_.original = record.data;
+            if (options_.attributes)
+                pending_.original = record.data;
             return {};
         case record_type::filter:
             into_.content_filter = record.data;
@@ -153,10 +155,11 @@ private:
     }
 
     result<void> time(std::string_view data) {
-        const auto words = split(data, " ");
-        const auto seconds = words.empty() ? fail(mta::errc::malformed) : parse_integer(words[0]);
-        const auto micros = words.size() > 1 ? parse_integer(words[1]) : result<long long>(0);
-        if (!seconds || *seconds <= 0 || words.size() > 2 || !micros || *micros < 0 || *micros >= 1000000)
+        const auto text = trim(data);
+        const auto blank = text.find(' ');
+        const auto seconds = parse_integer(text.substr(0, blank));
+        const auto micros = blank == std::string_view::npos ? result<long long>(0) : parse_integer(trim(text.substr(blank)));
+        if (!seconds || *seconds <= 0 || !micros || *micros < 0 || *micros >= 1000000)
             return fail(errc::bad_time, "bad time record: " + printable(data));
         if (!std::exchange(have_time_, true))
             into_.arrival = {static_cast<time_t>(*seconds), static_cast<suseconds_t>(*micros)};

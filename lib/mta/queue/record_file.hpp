@@ -1,6 +1,6 @@
 // A window over a queue file that hands out its records one by one, wherever pointers lead.
 //
-// One pread fills up to 64 KiB, so a small message costs a single read however it is walked. Pointers with a
+// One pread fills up to 64 KiB (the first 16), so a small message costs a single read however it is walked. Pointers with a
 // target are followed (when asked) and counted against the size of the file: a circle is found, not walked for ever.
 // A record's data last until the next call. Not thread-safe.
 #pragma once

@@ -12,13 +12,14 @@ namespace mta::queue {
 
 namespace detail {
 inline constexpr std::size_t window_bytes = 64U << 10U;
+inline constexpr std::size_t first_bytes = 16U << 10U; // an envelope, and all of most messages
 inline constexpr std::size_t longest_header = 6;
 } // namespace detail
 
 // Makes the window begin at offset and hold at least need bytes, or all that the file has.
 result<void> record_file::load(long long offset, std::size_t need) {
     const auto rest = static_cast<std::size_t>(size_ - offset);
-    const auto want = std::min(rest, std::max(need, detail::window_bytes));
+    const auto want = std::min(rest, std::max(need, offset == 0 ? detail::first_bytes : detail::window_bytes));
     if (capacity_ < want) {
         window_ = std::make_unique_for_overwrite<char[]>(want);
         capacity_ = want;

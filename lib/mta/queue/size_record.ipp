@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -17,16 +18,20 @@ std::string format_size_record(const size_record& fields) {
 }
 
 result<size_record> parse_size_record(std::string_view data) {
-    const auto words = split(data, " ");
-    if (words.size() < 3 || words.size() > 6)
-        return fail(errc::bad_size_record, "size record with " + std::to_string(words.size()) + " fields");
     std::array<long long, 6> fields{};
-    for (std::size_t i = 0; i < words.size(); ++i) {
-        const auto value = parse_integer(words[i]);
+    std::size_t count = 0;
+    for (auto rest = data; (rest = rest.substr(std::min(rest.find_first_not_of(' '), rest.size()))).size() > 0; ++count) {
+        const auto word = rest.substr(0, rest.find(' '));
+        rest.remove_prefix(word.size());
+        if (count >= fields.size())
+            continue;
+        const auto value = parse_integer(word);
         if (!value || *value < -1)
             return fail(errc::bad_size_record, "bad size record: " + printable(data));
-        fields[i] = *value < 0 ? 0 : *value;
+        fields[count] = *value < 0 ? 0 : *value;
     }
+    if (count < 3 || count > fields.size())
+        return fail(errc::bad_size_record, "size record with " + std::to_string(count) + " fields");
     return size_record{fields[0], fields[1], fields[2], fields[3], fields[4], fields[5]};
 }
 
