@@ -14,6 +14,7 @@
 #include <mta/config/command_log.hpp>
 #include <mta/config/locate.hpp>
 #include <mta/core/json.hpp>
+#include <mta/core/progress.hpp>
 #include <mta/core/text.hpp>
 #include <mta/core/users.hpp>
 #include <mta/queue/errc.hpp>
@@ -101,6 +102,12 @@ private:
             log_.fatal(dropped.error());
     }
 
+    // Asked at each file, by any thread.
+    bool stop_here() {
+        progress_.count();
+        return interrupted != 0;
+    }
+
     void choose_queues() {
         for (const auto& name : opt_.queues) {
             const auto which = queue::find_directory(name);
@@ -142,7 +149,7 @@ private:
         how.structure = opt_.structure || opt_.long_structure;
         how.long_names = opt_.long_structure;
         how.purge = opt_.purge;
-        how.interrupted = [] { return interrupted != 0; };
+        how.interrupted = [this] { return stop_here(); };
         how.warn = [this](std::string_view text) { log_.warning(text); };
         how.skipped = skipped();
         const std::vector<directory> everything = {
@@ -222,12 +229,12 @@ private:
     void perform_all_of(char action, directory which) {
         if (action == 'd' && opt_.selection.empty() && !opt_.dry_run) {
             check(actions_->remove_all(
-                which, [] { return interrupted != 0; },
+                which, [this] { return stop_here(); },
                 [this](const found_file& file) { tell('d', file, false); }, skipped()));
             return;
         }
         auto done = queue::scan(*spool_, which, [&](const queue::scan_entry& entry) {
-            if (interrupted != 0)
+            if (stop_here())
                 return queue::scan_step::stop;
             found_file file{which, entry.directory_fd, std::string(entry.name), std::string(entry.name), {}};
             if (::fstatat(file.directory_fd, file.path.c_str(), &file.status, AT_SYMLINK_NOFOLLOW) != 0)
@@ -350,6 +357,7 @@ private:
     }
 
     void report() {
+        progress_.clear();
         if (opt_.dry_run) {
             if (opt_.count)
                 std::fprintf(out_, opt_.json ? "{\"count\": %lu}\n" : "%lu\n", treated_);
@@ -379,6 +387,7 @@ private:
     std::FILE* in_;
     std::FILE* out_;
     config::command_log log_;
+    progress progress_{"postsuper", stderr};
     std::optional<queue::spool> spool_;
     std::optional<actions> actions_;
     std::vector<directory> named_; // empty: what is usual for each action
