@@ -3,8 +3,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
+#include <mta/table/entry_list.hpp>
 #include <mta/table/registry.hpp>
 #include <mta/table/table_writer.hpp>
 
@@ -98,6 +100,51 @@ TEST_CASE("many sorted entries are loaded at once", "[table][database]") {
     std::size_t seen = 0;
     REQUIRE((*table)->walk([&](std::string_view, std::string_view) { return ++seen != 0; }));
     CHECK(seen == keys.size());
+}
+
+TEST_CASE("entries of any size and beginning are loaded at once", "[table][database]") {
+    const mta::test::temporary_directory dir;
+    const std::string type = GENERATE("hash", "btree");
+    const auto style = GENERATE(terminator::with, terminator::without);
+    const auto name = dir / "t";
+    entry_list list;
+    std::vector<std::pair<std::string, std::string>> expected;
+    for (int i = 0; i < 3000; ++i) {
+        const auto number = std::to_string(i * 7919 % 3000);
+        const std::string key = "the same beginning " + std::string(static_cast<std::size_t>(i % 5), 'x') + number;
+        // Some fill a call of the library, some are larger than one.
+        const std::size_t size = i % 1000 == 1 ? 400000 : i % 100 == 2 ? 30000 : static_cast<std::size_t>(i % 50);
+        expected.emplace_back(key, number + std::string(size, 'v'));
+        list.add(key, expected.back().second, i);
+    }
+    list.add("the same", "short", 1);
+    expected.emplace_back("the same", "short");
+    const auto sorted = list.sorted(on_duplicate::keep_first, [](const database_entry&) { FAIL("no duplicates"); });
+    CHECK(std::ranges::is_sorted(sorted, {}, &database_entry::key));
+    auto writer = start(type, name, write_mode::create, style);
+    REQUIRE(writer->load(sorted));
+    REQUIRE(writer->finish());
+    auto table = open_table(type + ":" + name, {.style = style});
+    REQUIRE(table);
+    std::size_t wrong = 0;
+    for (const auto& [key, value] : expected)
+        wrong += (*table)->lookup(key).value() == value ? 0 : 1;
+    CHECK(wrong == 0);
+}
+
+TEST_CASE("keys are sorted by all of their bytes", "[table][database]") {
+    entry_list list;
+    const std::string zero("ab\0", 3);
+    const std::vector<std::string> keys{"abc", "ab", zero, "ab\xff", "abcdefgh12345678z", "abcdefgh12345678a", "abcdefgh1", "ab"};
+    for (std::size_t i = 0; i < keys.size(); ++i)
+        list.add(keys[i], std::to_string(i), static_cast<int>(i));
+    int dropped = 0;
+    const auto sorted = list.sorted(on_duplicate::keep_first, [&](const database_entry& one) { dropped = one.line; });
+    CHECK(dropped == 7);
+    std::vector<std::string> seen;
+    for (const auto& one : sorted)
+        seen.emplace_back(one.key);
+    CHECK(seen == std::vector<std::string>{"ab", zero, "abc", "abcdefgh1", "abcdefgh12345678a", "abcdefgh12345678z", "ab\xff"});
 }
 
 TEST_CASE("a build that is given up leaves the old database", "[table][database]") {

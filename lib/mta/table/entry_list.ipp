@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 
@@ -9,14 +10,26 @@ namespace {
 
 constexpr std::size_t block_size = 1U << 20U;
 
-// The first bytes as a number that sorts as they do.
-std::uint64_t head_of(std::string_view key) noexcept {
-    unsigned char bytes[8] = {};
-    std::memcpy(bytes, key.data(), std::min(key.size(), sizeof bytes));
+// Eight bytes from a place on, as a number that sorts as they do.
+std::uint64_t bytes_from(std::string_view key, std::size_t place) noexcept {
     std::uint64_t out = 0;
-    for (const auto byte : bytes)
-        out = out << 8U | byte;
+    if (place + sizeof out <= key.size()) {
+        std::memcpy(&out, key.data() + place, sizeof out);
+        return std::endian::native == std::endian::little ? __builtin_bswap64(out) : out;
+    }
+    for (std::size_t i = 0; i < sizeof out; ++i)
+        out = out << 8U | (place + i < key.size() ? static_cast<unsigned char>(key[place + i]) : 0U);
     return out;
+}
+
+// How many bytes all keys begin with alike.
+std::size_t common_beginning(std::span<const database_entry> entries) noexcept {
+    auto shared = entries.empty() ? std::string_view() : entries.front().key;
+    for (const auto& one : entries) {
+        const auto differ = std::ranges::mismatch(shared, one.key).in1;
+        shared = shared.substr(0, static_cast<std::size_t>(differ - shared.begin()));
+    }
+    return shared.size();
 }
 
 } // namespace
@@ -40,20 +53,25 @@ void entry_list::add(std::string_view key, std::string_view value, int line) {
     entries_.push_back({keep(key), keep(value), line});
 }
 
-// Entries are wide: short heads of their keys are sorted in their place.
+// Entries are wide and their keys are elsewhere: sixteen bytes of each key, behind what all have alike, are sorted in
+// their place.
 void entry_list::sort() {
     if (std::ranges::is_sorted(entries_, {}, &database_entry::key))
         return;
     struct head {
-        std::uint64_t bytes;
+        std::uint64_t first;
+        std::uint64_t second;
         std::uint32_t index;
     };
+    const auto place = common_beginning(entries_);
     std::vector<head> heads(entries_.size());
     for (std::uint32_t i = 0; i < heads.size(); ++i)
-        heads[i] = {head_of(entries_[i].key), i};
+        heads[i] = {bytes_from(entries_[i].key, place), bytes_from(entries_[i].key, place + 8), i};
     std::ranges::sort(heads, [this](const head& a, const head& b) {
-        if (a.bytes != b.bytes)
-            return a.bytes < b.bytes;
+        if (a.first != b.first)
+            return a.first < b.first;
+        if (a.second != b.second)
+            return a.second < b.second;
         const auto order = entries_[a.index].key.compare(entries_[b.index].key);
         return order != 0 ? order < 0 : a.index < b.index;
     });
