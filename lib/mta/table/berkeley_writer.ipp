@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::size_t most_cache = 512U << 20U;
 constexpr std::size_t hash_page = 4096;
+constexpr std::size_t worth_sizing = 1000; // entries
 // What the library adds to an entry in a page: two indexes and two type bytes.
 constexpr std::size_t entry_overhead = 6;
 
@@ -59,12 +60,10 @@ public:
             sorted.empty() ? 0 : std::max<std::size_t>(hash_page * 4 / 3 * sorted.size() / std::max<std::size_t>(bytes, 1), 2);
         if (auto opened = open(cache, sorted.size(), per_page); !opened)
             return opened;
-        if (kind_ != DB_HASH || sorted.size() < 1000)
-            return table_writer::load(sorted);
-        for (const auto index : bucket_order(sorted, per_page))
-            if (auto done = replace(sorted[index].key, sorted[index].value); !done)
-                return done;
-        return {};
+        if (kind_ != DB_HASH || sorted.size() < worth_sizing)
+            return put_many(sorted, [](std::size_t i) { return i; });
+        const auto order = bucket_order(sorted, per_page);
+        return put_many(sorted, [&order](std::size_t i) { return order[i]; });
     }
     result<bool> insert(std::string_view key, std::string_view value) override {
         auto code = put(key, value, extra(), DB_NOOVERWRITE);
@@ -121,7 +120,7 @@ private:
         // An existing file keeps its kind, whatever it is called now.
         struct stat status {};
         const bool exists = ::stat(path_.c_str(), &status) == 0 && status.st_size > 0;
-        if (!exists && kind_ == DB_HASH && entries > 1000) {
+        if (!exists && kind_ == DB_HASH && entries >= worth_sizing) {
             (void)(*db)->set_pagesize(db->get(), hash_page);
             (void)(*db)->set_h_ffactor(db->get(), static_cast<u_int32_t>(per_page));
             (void)(*db)->set_h_nelem(db->get(), static_cast<u_int32_t>(entries));
@@ -143,6 +142,41 @@ private:
         std::vector<std::uint32_t> out(sorted.size());
         std::ranges::transform(order, out.begin(), [](const auto& one) { return one.second; });
         return out;
+    }
+    // New entries, index(0) first, many in a call of the library.
+    template <class Index>
+    result<void> put_many(std::span<const database_entry> entries, Index&& index) {
+        constexpr std::size_t call = 1U << 18U;
+        constexpr std::size_t most_alone = call / 8; // larger ones go by themselves
+        std::vector<std::uint32_t> space(call / sizeof(std::uint32_t));
+        for (std::size_t i = 0; i < entries.size();) {
+            DBT bulk{};
+            bulk.data = space.data();
+            bulk.ulen = call;
+            bulk.flags = DB_DBT_USERMEM;
+            void* at = nullptr;
+            DB_MULTIPLE_WRITE_INIT(at, &bulk);
+            const auto first = i;
+            for (; i < entries.size(); ++i) {
+                const auto& one = entries[index(i)];
+                if (one.key.size() + one.value.size() > most_alone)
+                    break;
+                DB_MULTIPLE_KEY_WRITE_NEXT(at, &bulk, one.key.data(), one.key.size() + extra(), one.value.data(),
+                                           one.value.size() + extra());
+                if (at == nullptr)
+                    break;
+            }
+            if (i == first) {
+                const auto& one = entries[index(i++)];
+                if (auto done = replace(one.key, one.value); !done)
+                    return done;
+                continue;
+            }
+            DBT nothing{};
+            if (const int code = db_->put(db_.get(), nullptr, &bulk, &nothing, DB_MULTIPLE_KEY); code != 0)
+                return db_trouble("error writing " + path_, code);
+        }
+        return {};
     }
     result<int> put(std::string_view key, std::string_view value, std::size_t nul, u_int32_t flags) {
         if (!db_)
