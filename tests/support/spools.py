@@ -78,7 +78,7 @@ def picture(root, known=None, directories=True):
         status = os.lstat(path)
         # A log bears the name of its message, so it is shown as that one is.
         shown = names[name] if names[name] != name else known.get(name, name)
-        if name.endswith("#FIX") and names[name] == name and name[:-4] in names:
+        if shown == name and name.endswith("#FIX") and name[:-4] in names:
             shown = names[name[:-4]] + "#FIX"
         place = os.path.join(os.path.relpath(folder, root), shown)
         if os.path.islink(path):
