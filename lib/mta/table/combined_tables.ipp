@@ -4,6 +4,7 @@
 #include <random>
 
 #include <mta/core/text.hpp>
+#include <mta/table/key_folding.hpp>
 #include <mta/table/braces.hpp>
 #include <mta/table/function_table.hpp>
 #include <mta/table/types.hpp>
@@ -13,8 +14,9 @@ namespace {
 
 class combined_table : public lookup_table {
 public:
-    combined_table(std::string name, std::vector<table_ptr> parts, bool fold)
-        : lookup_table(std::move(name), traits_of(parts)), parts_(std::move(parts)), fold_(fold) {}
+    combined_table(std::string name, std::vector<table_ptr> parts, const open_options& options)
+        : lookup_table(std::move(name), traits_of(parts)), parts_(std::move(parts)), fold_(options.fold_case),
+          utf8_(options.utf8) {}
 
     [[nodiscard]] bool changed() const override {
         return std::ranges::any_of(parts_, [](const auto& part) { return part->changed(); });
@@ -24,7 +26,7 @@ protected:
     [[nodiscard]] const std::vector<table_ptr>& parts() const noexcept { return parts_; }
     // Each part has its own idea of upper and lower case.
     [[nodiscard]] result<std::optional<std::string>> ask(lookup_table& part, std::string_view key) const {
-        return fold_ && !part.traits().exact_keys() ? part.lookup(lower(key)) : part.lookup(key);
+        return fold_ && !part.traits().exact_keys() ? part.lookup(folded_key(key, utf8_ && is_utf8(key))) : part.lookup(key);
     }
 
 private:
@@ -40,6 +42,7 @@ private:
 
     std::vector<table_ptr> parts_;
     bool fold_;
+    bool utf8_;
 };
 
 class union_table final : public combined_table {
@@ -103,7 +106,7 @@ result<table_ptr> open_combined(const std::string& kind, const std::string& name
             return part;
         parts.push_back(std::move(*part));
     }
-    return std::make_unique<Table>(kind + ":" + name, std::move(parts), options.fold_case);
+    return std::make_unique<Table>(kind + ":" + name, std::move(parts), options);
 }
 
 } // namespace

@@ -18,6 +18,8 @@ void set_environment(const config::configuration& cfg, const logger& log);
 // nullptr when nobody set it.
 [[nodiscard]] const config::configuration* current_configuration() noexcept;
 [[nodiscard]] const logger& current_log();
+// Whether keys and values of tables are UTF-8 there (smtputf8_enable).
+[[nodiscard]] bool current_utf8() noexcept;
 
 // For programs that give up rights after they opened their tables: called, on whatever thread met it, with the table and
 // the reason when a changed table could not be opened for want of rights.

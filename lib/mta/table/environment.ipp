@@ -7,6 +7,7 @@ namespace {
 
 struct process_environment {
     std::optional<config::configuration> cfg;
+    bool utf8 = false;
     logger log;
     std::function<void(const std::string&)> unreadable;
 };
@@ -20,6 +21,7 @@ process_environment& environment() {
 
 void set_environment(const config::configuration& cfg, const logger& log) {
     environment().cfg = cfg;
+    environment().utf8 = cfg.yes_no("smtputf8_enable").value_or(false);
     environment().log = log;
 }
 
@@ -27,6 +29,8 @@ const config::configuration* current_configuration() noexcept {
     const auto& cfg = environment().cfg;
     return cfg ? &*cfg : nullptr;
 }
+
+bool current_utf8() noexcept { return environment().utf8; }
 
 const logger& current_log() { return environment().log; }
 

@@ -33,6 +33,7 @@ public:
 private:
     std::string title_;
     folding how_ = folding::fold_keys;
+    bool utf8_ = false; // smtputf8_enable: no other key is in a table
     std::vector<table_ptr> tables_;
 };
 

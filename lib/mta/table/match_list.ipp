@@ -4,6 +4,8 @@
 
 #include <mta/core/file.hpp>
 #include <mta/core/text.hpp>
+#include <mta/table/environment.hpp>
+#include <mta/table/key_folding.hpp>
 #include <mta/table/live_table.hpp>
 #include <mta/table/match_list.hpp>
 #include <mta/table/registry.hpp>
@@ -39,6 +41,8 @@ bool same_network(const unsigned char* a, const unsigned char* b, int bits) {
     const auto mask = static_cast<unsigned char>(0xFF << (8 - bits % 8));
     return (a[whole] & mask) == (b[whole] & mask);
 }
+
+std::string folded(std::string_view word) { return folded_key(word, current_utf8() && is_utf8(word)); }
 
 } // namespace
 
@@ -76,7 +80,7 @@ result<void> match_list::add(std::string_view word, bool negated, int depth) {
     const auto colon = word.find(':');
     if (colon != std::string_view::npos && word.front() != '[' && parse_address(word).family == 0 &&
         parse_address(word.substr(0, word.find('/'))).family == 0) {
-        auto table = open_live_table(word);
+        auto table = open_live_table(word, {.utf8 = current_utf8()});
         if (!table)
             return tl::make_unexpected(table.error());
         entry one;
@@ -92,7 +96,7 @@ result<void> match_list::add(std::string_view word, bool negated, int depth) {
 result<void> match_list::add_plain(std::string_view word, bool negated) {
     entry one;
     one.negated = negated;
-    one.text = lower(word);
+    one.text = folded(word);
     if (style_ == parent_style::words) {
         entries_.push_back(std::move(one));
         return {};
@@ -159,9 +163,9 @@ result<bool> match_list::matches(const entry& one, const std::string& name, std:
 }
 
 result<bool> match_list::matches_name(std::string_view name) {
-    const std::string folded = lower(name);
+    const std::string key = folded(name);
     for (const auto& one : entries_) {
-        auto hit = matches(one, folded, {});
+        auto hit = matches(one, key, {});
         if (!hit)
             return hit;
         if (*hit)
@@ -171,9 +175,9 @@ result<bool> match_list::matches_name(std::string_view name) {
 }
 
 result<bool> match_list::matches_host(std::string_view name, std::string_view address) {
-    const std::string folded = name == "unknown" ? std::string() : lower(name);
+    const std::string key = name == "unknown" ? std::string() : folded(name);
     for (const auto& one : entries_) {
-        auto hit = matches(one, folded, address);
+        auto hit = matches(one, key, address);
         if (!hit)
             return hit;
         if (*hit)
