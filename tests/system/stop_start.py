@@ -124,28 +124,29 @@ def test_control(checks):
     server.write_configuration()
     try:
         status = server.run("postfix", "status")
-        checks.ok(status.returncode == 1 and b"the Postfix mail system is not running" in status.stderr,
+        checks.ok(status.returncode == 1 and not status.stderr and "the Postfix mail system is not running" in server.log(),
                   "postfix status: not running", status)
         stop = server.run("postfix", "stop")
         checks.ok(stop.returncode == 1 and b"fatal: the Postfix mail system is not running" in stop.stderr,
                   "postfix stop of nothing", stop)
         start = server.run("postfix", "start")
-        checks.ok(start.returncode == 0 and b"starting the Postfix mail system" in start.stderr, "postfix start", start)
+        checks.ok(start.returncode == 0 and b"starting" not in start.stderr and "starting the Postfix mail system" in server.log(), "postfix start", start)
         checks.ok(wait_until(lambda: is_listening(server.port), 20), "it listens", server.log()[-800:])
         status = server.run("postfix", "status")
-        checks.ok(status.returncode == 0 and re.search(rb"the Postfix mail system is running: PID: \d+", status.stderr),
+        checks.ok(status.returncode == 0 and re.search(r"the Postfix mail system is running: PID: \d+", server.log()),
                   "postfix status: running", status)
         again = server.run("postfix", "start")
         checks.ok(again.returncode == 1 and b"fatal: the Postfix mail system is already running" in again.stderr,
                   "postfix start of a running one", again)
         reload = server.run("postfix", "reload")
-        checks.ok(reload.returncode == 0 and b"refreshing the Postfix mail system" in reload.stderr, "postfix reload", reload)
+        checks.ok(reload.returncode == 0 and not reload.stderr and "refreshing the Postfix mail system" in server.log(),
+                  "postfix reload", reload)
         wait_until(lambda: "reload -- " in server.log(), 5)
         unknown = server.run("postfix", "frobnicate")
         checks.ok(unknown.returncode == 1 and b"unknown command: 'frobnicate'. Usage: postfix start (or stop, reload, " in unknown.stderr,
                   "postfix with an unknown command", unknown)
         stop = server.run("postfix", "stop")
-        checks.ok(stop.returncode == 0 and b"stopping the Postfix mail system" in stop.stderr, "postfix stop", stop)
+        checks.ok(stop.returncode == 0 and not stop.stderr and "stopping the Postfix mail system" in server.log(), "postfix stop", stop)
         checks.ok(wait_until(lambda: not is_listening(server.port), 10), "nobody listens any more")
     finally:
         server.run("postfix", "abort")
