@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <map>
 #include <optional>
 
 #include <mta/config/command_log.hpp>
@@ -30,6 +29,7 @@
 #include "control.hpp"
 #include "master_lock.hpp"
 #include "rehearsal.hpp"
+#include "restart_plans.hpp"
 #include "roles.hpp"
 #include "supervisor.hpp"
 #include "worker_set.hpp"
@@ -41,17 +41,8 @@ using clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// A process that ends within so short a time of its start is not started again at once.
-constexpr auto quick_end = seconds(10);
 // The spawner's name among the plans.
 constexpr std::string_view spawner_plan = "spawner";
-
-// When a role whose worker died may be started again.
-struct restart_plan {
-    clock::time_point at;
-    int quick_deaths = 0;
-    bool pending = false;
-};
 
 class supervisor {
 public:
@@ -66,7 +57,6 @@ private:
     result<void> take_locks();
     result<void> announce();
     bool start_or_retry(const std::string& role);
-    void plan_again(const std::string& role);
 
     void loop();
     void on_signal();
@@ -75,7 +65,7 @@ private:
     void on_death(const child& dead, int status);
     void on_spawner_death(const spawner_process& dead, int status);
     void replace_spawner();
-    void plan_restart(const std::string& role, int status, bool quick);
+    void plan_restart(const std::string& what, int status, clock::time_point started, bool was_ready);
     void restart_due();
     milliseconds next_wait() const;
     void refuse_reload(const std::string& why);
@@ -92,7 +82,7 @@ private:
     clock::time_point stop_deadline_;
     master_lock lock_;
     unique_fd signals_;
-    std::map<std::string, restart_plan> plans_;
+    restart_plans plans_;
     std::optional<rehearsal> rehearsal_;
     bool reload_again_ = false;
 };
@@ -198,14 +188,8 @@ bool supervisor::start_or_retry(const std::string& role) {
     if (started)
         return true;
     log_.error(started.error().text());
-    plan_again(role);
+    plans_.again_after(role, current_.cfg[param::service_throttle_time]);
     return false;
-}
-
-void supervisor::plan_again(const std::string& role) {
-    auto& plan = plans_[role];
-    plan.at = clock::now() + current_.cfg[param::service_throttle_time];
-    plan.pending = true;
 }
 
 void supervisor::on_death(const child& dead, int status) {
@@ -219,23 +203,12 @@ void supervisor::on_death(const child& dead, int status) {
         log_.warning(name + " killed by signal " + std::to_string(WTERMSIG(status)));
     else
         log_.warning(name + " exit status " + std::to_string(WEXITSTATUS(status)));
-    plan_restart(dead.role, status, !dead.ready || clock::now() - dead.started < quick_end);
+    plan_restart(dead.role, status, dead.started, dead.ready);
 }
 
-// At once, or after a delay that doubles while each start ends by its own fault within seconds.
-void supervisor::plan_restart(const std::string& role, int status, bool quick) {
-    auto& plan = plans_[role];
-    const bool own_fault = !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL;
-    plan.quick_deaths = own_fault && quick ? plan.quick_deaths + 1 : 0;
-    const auto longest = current_.cfg[param::service_throttle_time];
-    const auto delay =
-        plan.quick_deaths == 0
-            ? milliseconds(0)
-            : std::min<milliseconds>(seconds(1) * (1 << std::min(plan.quick_deaths - 1, 10)), longest);
-    if (plan.quick_deaths > 0)
+void supervisor::plan_restart(const std::string& what, int status, clock::time_point started, bool was_ready) {
+    if (plans_.ended(what, status, started, was_ready, current_.cfg[param::service_throttle_time]))
         log_.warning(current_.cfg.text("daemon_directory") + "/mtad: bad command startup -- throttling");
-    plan.at = clock::now() + delay;
-    plan.pending = true;
 }
 
 // A spawner ends with its deliver worker; one that ends alone is replaced.
@@ -249,7 +222,7 @@ void supervisor::on_spawner_death(const spawner_process& dead, int status) {
     log_.warning("process " + current_.cfg.text("daemon_directory") + "/mtad (spawner) " +
                  (WIFSIGNALED(status) ? "killed by signal " + std::to_string(WTERMSIG(status))
                                       : "exit status " + std::to_string(WEXITSTATUS(status))));
-    plan_restart(std::string(spawner_plan), status, clock::now() - dead.started < quick_end);
+    plan_restart(std::string(spawner_plan), status, dead.started, true);
 }
 
 // A new deliver worker came with a spawner of its own.
@@ -258,7 +231,7 @@ void supervisor::replace_spawner() {
         if (one.role == "deliver" && !one.draining && !workers_.has_spawner(one)) {
             if (auto started = workers_.start_spawner(one); !started) {
                 log_.error(started.error().text());
-                plan_again(std::string(spawner_plan));
+                plans_.again_after(std::string(spawner_plan), current_.cfg[param::service_throttle_time]);
             }
             return;
         }
@@ -278,14 +251,11 @@ void supervisor::reap() {
 void supervisor::restart_due() {
     if (stopping_)
         return;
-    for (auto& [role, plan] : plans_) {
-        if (!plan.pending || plan.at > clock::now())
-            continue;
-        plan.pending = false;
-        if (role == spawner_plan)
+    while (const auto due = plans_.take_due()) {
+        if (*due == spawner_plan)
             replace_spawner();
         else
-            start_or_retry(role);
+            start_or_retry(*due);
     }
 }
 
@@ -366,11 +336,7 @@ milliseconds supervisor::next_wait() const {
     auto until = clock::now() + seconds(60);
     if (rehearsal_)
         until = rehearsal_->until();
-    if (stopping_)
-        until = stop_deadline_;
-    for (const auto& [role, plan] : plans_)
-        if (plan.pending && !stopping_)
-            until = std::min(until, plan.at);
+    until = stopping_ ? stop_deadline_ : plans_.next_before(until);
     return std::max(milliseconds(0), std::chrono::ceil<milliseconds>(until - clock::now()));
 }
 
