@@ -273,7 +273,7 @@ TEST_CASE("a requeued message waits for the end of its delivery, and goes when a
     const std::string tail = record('M', "") + record('N', "Subject: x") + record('X', "") + record('E', "");
     place at;
     const auto take = [&] { return intake::take_maildrop_file(*at.context, logger(at.sink, "t"), *at.where, "ABC")->result; };
-    drop(at, "ABC", head + record('D', "bob") + record('R', "carl") + tail);
+    drop(at, "ABC", head + record('D', "bob") + record('R', "carl") + tail, 0700);
     {
         const unique_fd delivering(::open((at.root / "maildrop/ABC").c_str(), O_RDWR | O_CLOEXEC));
         REQUIRE(*try_lock(delivering.get(), lock_mode::shared));
@@ -281,7 +281,7 @@ TEST_CASE("a requeued message waits for the end of its delivery, and goes when a
         CHECK(at.count("maildrop") == 1);
     }
     CHECK(take() == intake::pickup_result::queued);
-    drop(at, "ABC", head + record('D', "bob") + record('D', "carl") + tail);
+    drop(at, "ABC", head + record('D', "bob") + record('D', "carl") + tail, 0700);
     CHECK(take() == intake::pickup_result::finished);
     CHECK(at.count("maildrop") == 0);
     CHECK(at.count("incoming") == 1);

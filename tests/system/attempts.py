@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from checks import run, wait_until  # noqa: E402
 from mtad import Mtad  # noqa: E402
 from senders import Session  # noqa: E402
+from server import free_port  # noqa: E402
 from sink import Sink  # noqa: E402
 
 BODY = b"Subject: attempts\r\n\r\nbody\r\n"
@@ -87,6 +88,20 @@ def notice_that_cannot_be_queued(checks):
         time.sleep(1)
         checks.equal(len(server.maildir("kim")), 0, "and nobody is told that it was not")
         checks.equal(os.listdir(os.path.join(server.spool, "bounce")), [], "no log is left")
+
+
+def requeued(checks):
+    """postsuper -r: the message goes through the mail system again, and the log joins its two names."""
+    with Mtad({"transport_maps": "inline:{far.test=smtp:[127.0.0.1]:%d}" % free_port()}) as server:
+        send(server, "u@far.test")
+        checks.ok(wait_until(lambda: "status=deferred" in server.log() and server.queue_files("deferred"), 10), "a message waits")
+        old = os.path.basename(server.queue_files("deferred")[0][1])
+        server.run("postsuper", "-r", old)
+        server.run("postkick", "public", "pickup", "W")
+        found = wait_until(lambda: re.search(r"pickup\[\d+\]: (\w+): uid=\d+ from=<from@example.test> orig_id=" + old + "$", server.log(), re.M), 20)
+        checks.ok(found, "it is taken in again under another name", server.log()[-800:])
+        server.sendmail(b"Subject: x\n\nbody\n", "box@box.test")
+        checks.ok(wait_until(lambda: server.maildir("box"), 10) and server.log().count("orig_id=") == 1, "new mail has no other name")
 
 
 def deleted_while_active(checks):
@@ -169,6 +184,7 @@ def clock_that_went_back(checks):
 
 
 def main(checks):
+    requeued(checks)
     content_filter(checks)
     way_back(checks)
     too_many_hops(checks)

@@ -24,9 +24,9 @@ using queue::record_type;
 // One file being read: the envelope is collected until the first recipient or the text, then the message begins.
 class maildrop_file {
 public:
-    maildrop_file(intake_context& context, const logger& log, const struct stat& status, int fd)
-        : context_(context), log_(log), ours_(status.st_uid == ::geteuid()),
-          records_(fd, status.st_size, ours_ ? queue::pointers::follow : queue::pointers::hand_out) {
+    maildrop_file(intake_context& context, const logger& log, std::string_view name, const struct stat& status, int fd)
+        : context_(context), log_(log), name_(name),
+          ours_(status.st_uid == ::geteuid() && (status.st_mode & S_IROTH) == 0), records_(fd, status.st_size, ours_ ? queue::pointers::follow : queue::pointers::hand_out) {
         request_.origin = origin::local;
         request_.context = rewrite_context::local;
         request_.uid = status.st_uid;
@@ -55,7 +55,8 @@ private:
 
     intake_context& context_;
     const logger& log_;
-    bool ours_; // a queue file put here again by postsuper -r
+    std::string_view name_;
+    bool ours_; // a queue file put here again by postsuper -r: what postdrop writes is readable for all
     queue::record_file records_;
     segment at_ = segment::envelope;
     intake_request request_;
@@ -212,7 +213,8 @@ result<void> maildrop_file::begin() {
     if (!begun)
         return tl::make_unexpected(begun.error());
     message_.emplace(std::move(*begun));
-    log_.info(message_->queue_id() + ": uid=" + std::to_string(uid) + " from=<" + printable(from) + '>');
+    log_.info(message_->queue_id() + ": uid=" + std::to_string(uid) + " from=<" + printable(from) + '>' +
+              (ours_ ? " orig_id=" + std::string(name_) : std::string()));
     return {};
 }
 
@@ -274,7 +276,7 @@ result<pickup_outcome> take_maildrop_file(intake_context& context, const logger&
     if (status.st_nlink != 1)
         return refuse(log, where, name, "file has more than one name");
 
-    maildrop_file file(context, log, status, fd->get());
+    maildrop_file file(context, log, name, status, fd->get());
     // postsuper -r took it from under a delivery, which marks whom it has served: wait for its end.
     if (file.ours())
         if (auto idle = try_lock(fd->get(), lock_mode::exclusive); idle && !*idle)
