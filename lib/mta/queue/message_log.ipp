@@ -55,9 +55,9 @@ public:
         }
         if (brief_) {
             if (text.starts_with("recipient="))
-                entry_.recipient = text.substr(10);
+                entry_.recipient = shown(text.substr(10));
             else if (text.starts_with("reason="))
-                entry_.reason = text.substr(7);
+                entry_.reason = shown(text.substr(7));
             return;
         }
         const auto equals = text.find('=');
