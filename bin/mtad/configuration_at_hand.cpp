@@ -32,6 +32,18 @@ result<void> check_service(const config::configuration& cfg, const config::servi
     return {};
 }
 
+// Without one of these nothing would be listened on, and nobody told.
+result<void> check_interfaces(const config::configuration& cfg) {
+    const auto interfaces = cfg.text("inet_interfaces");
+    if (trim(interfaces).empty())
+        return in_main_cf(cfg, "inet_interfaces: no address is named");
+    const auto protocols = cfg.text("inet_protocols"); // the words point into it
+    for (const auto& word : split(protocols, ", \t\r\n"))
+        if (!iequals(word, "all") && !iequals(word, "ipv4") && !iequals(word, "ipv6"))
+            return in_main_cf(cfg, "inet_protocols: unknown protocol \"" + std::string(word) + "\": use all, ipv4 or ipv6");
+    return {};
+}
+
 result<void> find_accounts(configuration_at_hand& out) {
     if (!out.privileged) {
         out.owner.uid = ::geteuid();
@@ -144,6 +156,8 @@ result<configuration_at_hand> read_configuration(const std::string& config_direc
     out.files = std::move(*files);
     out.cfg = std::move(*cfg);
     out.services = std::move(*services);
+    if (auto checked = check_interfaces(out.cfg); !checked)
+        return tl::make_unexpected(checked.error());
     if (auto found = find_accounts(out); !found)
         return tl::make_unexpected(found.error());
     return out;

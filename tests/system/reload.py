@@ -46,6 +46,7 @@ def refused(checks, server, name, text, wanted):
     """Appends to a file, reloads, and looks that nothing has come of it but a line in the log."""
     with open(path(server, name)) as file:
         good = file.read()
+    wait_until(lambda: len(workers_of(server, "--worker=")) == 5, 10)  # an earlier reload has come to its end
     before, workers, mails = server.log().count(STAYS), workers_of(server, "--worker="), len(server.maildir("box"))
     append(server, name, text)
     server.reload()
@@ -86,6 +87,7 @@ def reloads_that_workers_refuse(checks, server):
                          ("virtual_alias_maps = hsh:/x\n", "worker could not start with it"),
                          ("mynetworks = 127.0.0.1/99\n", "a receive worker could not start with it"),
                          (f"queue_directory = {server.spool}2\n", "to change queue_directory, stop and start"),
+                         ("inet_protocols = ipv9\n", "inet_protocols: unknown protocol"), ("inet_interfaces =\n", "inet_interfaces: no address"),
                          ("maillog_file = /nowhere/log\n", "/nowhere/log")):
         refused(checks, server, "main.cf", text, wanted)
     refused(checks, server, "master.cf", listener + " -o smtpd_banner=" + "x" * 70000 + "\n", f"master.cf: line {lines + 1}: the -o settings")
@@ -97,6 +99,16 @@ def reloads_that_workers_refuse(checks, server):
         good = file.read().replace(listener, "")
     with open(path(server, "master.cf"), "w") as file:
         file.write(good)
+
+
+def a_pipe_for_a_file(checks, server):
+    """master.cf that is a pipe would be waited for."""
+    os.rename(path(server, "master.cf"), path(server, "kept"))
+    os.mkfifo(path(server, "master.cf"))
+    before = server.log().count(STAYS)
+    server.reload()
+    checks.ok(wait_until(lambda: server.log().count(STAYS) > before, 5) and "it is a pipe" in server.log(), "a pipe is no master.cf")
+    os.rename(path(server, "kept"), path(server, "master.cf"))
 
 
 def broken_files(checks, server):
@@ -206,6 +218,7 @@ def main(checks):
         bad_reloads(checks, server)
         reloads_that_workers_refuse(checks, server)
         listener_comes_and_goes(checks, server)
+        a_pipe_for_a_file(checks, server)
         broken_files(checks, server)
         good_reload(checks, server)
         addresses(checks, server)

@@ -1,6 +1,8 @@
 // Bodies of file_snapshot.hpp.
 #include <mta/config/file_snapshot.hpp>
 
+#include <sys/stat.h>
+
 #include <map>
 
 #include <mta/core/attr.hpp>
@@ -50,6 +52,9 @@ result<std::string> read_configuration_file(const std::string& path) {
             return fail(std::make_error_code(std::errc::no_such_file_or_directory), "open " + path + ": it was not there when the mail system read its files");
         return it->second;
     }
+    struct stat status {};
+    if (::stat(path.c_str(), &status) == 0 && S_ISFIFO(status.st_mode))
+        return fail(errc::unsupported, "open " + path + ": it is a pipe; a file is wanted"); // which would wait for a writer
     auto text = read_file(path);
     if (text && texts.recorded)
         (*texts.recorded)[path] = *text;
