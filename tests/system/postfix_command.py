@@ -45,7 +45,7 @@ class Installed:
         self.log_path = os.path.join(directory, "mail.log")
         os.makedirs(self.config, exist_ok=True)
         with open(self.config + "/main.cf", "w") as file:
-            file.write(f"queue_directory = {self.spool}\ndata_directory = {self.root}/var/lib/postfix\n"
+            file.write(f"compatibility_level = 3.6\nqueue_directory = {self.spool}\ndata_directory = {self.root}/var/lib/postfix\n"
                        f"command_directory = {self.root}/usr/sbin\ndaemon_directory = {self.root}/usr/lib/postfix/sbin\n"
                        f"sendmail_path = {self.root}/usr/sbin/sendmail\nmaillog_file = {self.log_path}\n"
                        "maillog_file_prefixes = /\nmyhostname = mx.example.test\ninet_interfaces = 127.0.0.1\n"
