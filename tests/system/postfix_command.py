@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from checks import Skip, build_root, command, need, run, wait_until  # noqa: E402
@@ -142,6 +143,10 @@ def words_of(system, verb, environment=None):
     """Status, and what the log says in the name of the control command."""
     before = len(system.log())
     done = system.run("postfix", *verb.split(), environment=environment)
+    size = -1
+    while size != len(system.log()):  # the reference's log is written by a process of its own
+        size = len(system.log())
+        time.sleep(0.3)
     # What is odd about a build tree is another thing for each of the two.
     lines = [line for line in re.findall(r"postfix/postfix-script\[\d+\]: (.*)", system.log()[before:])
              if not line.startswith("warning: not ") and not line.startswith("warning: mode ")]
