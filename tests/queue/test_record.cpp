@@ -59,4 +59,5 @@ TEST_CASE("the letter L means a filter in the envelope and a piece of a line in 
     CHECK(record_label(record_type::filter) == "content_filter");
     CHECK(record_label(record_type::unterminated, true) == "unterminated_text");
     CHECK(record_label(static_cast<record_type>('?')) == "unknown_record_type");
+    CHECK(record_label(static_cast<record_type>('\0')) == "unknown_record_type");
 }

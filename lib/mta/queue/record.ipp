@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 
 #include <mta/queue/record.hpp>
 
@@ -11,7 +10,7 @@ std::string_view record_label(record_type type, bool in_content) noexcept {
         char letter;
         std::string_view label;
     };
-    static constexpr std::array<row, 31> rows = {{
+    static constexpr row rows[] = {
         {'C', "message_size"},
         {'T', "message_arrival_time"},
         {'c', "queue_file_create_time"},
@@ -42,7 +41,7 @@ std::string_view record_label(record_type type, bool in_content) noexcept {
         {'o', "dsn_original_recipient"},
         {'n', "dsn_notify_flags"},
         {'E', "message_end"},
-    }};
+    };
     if (in_content && type == record_type::unterminated)
         return "unterminated_text";
     for (const auto& [letter, label] : rows)
