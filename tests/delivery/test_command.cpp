@@ -20,6 +20,9 @@ using mta::test::temporary_directory;
 
 namespace {
 
+// As in all processes of mtad: a command may be gone before it has read its input.
+[[maybe_unused]] const auto usual_handler = std::signal(SIGPIPE, SIG_IGN);
+
 std::string told(const status& what) {
     return what.dsn + " " + what.reason + (what.diag_text.empty() ? "" : " | " + what.diag_type + "; " + what.diag_text);
 }
