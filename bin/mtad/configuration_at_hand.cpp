@@ -32,11 +32,7 @@ result<void> check_service(const config::configuration& cfg, const config::servi
     return {};
 }
 
-// Without one of these nothing would be listened on, and nobody told.
-result<void> check_interfaces(const config::configuration& cfg) {
-    const auto interfaces = cfg.text("inet_interfaces");
-    if (trim(interfaces).empty())
-        return in_main_cf(cfg, "inet_interfaces: no address is named");
+result<void> check_protocols(const config::configuration& cfg) {
     const auto protocols = cfg.text("inet_protocols"); // the words point into it
     for (const auto& word : split(protocols, ", \t\r\n"))
         if (!iequals(word, "all") && !iequals(word, "ipv4") && !iequals(word, "ipv6"))
@@ -156,7 +152,7 @@ result<configuration_at_hand> read_configuration(const std::string& config_direc
     out.files = std::move(*files);
     out.cfg = std::move(*cfg);
     out.services = std::move(*services);
-    if (auto checked = check_interfaces(out.cfg); !checked)
+    if (auto checked = check_protocols(out.cfg); !checked)
         return tl::make_unexpected(checked.error());
     if (auto found = find_accounts(out); !found)
         return tl::make_unexpected(found.error());

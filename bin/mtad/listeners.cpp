@@ -184,6 +184,8 @@ result<std::vector<int>> listener_set::open(const config::configuration& cfg, co
         const auto where = split_host_port(line.name);
         const families spoken(cfg);
         const auto hosts = where.host.empty() ? interface_hosts(cfg, spoken) : std::vector<std::string>{where.host};
+        if (hosts.empty())
+            return fail(errc::malformed, "service " + line.name + " names no address, nor does inet_interfaces");
         for (const auto& host : hosts)
             if (auto opened = open_inet(host, where.port, spoken.hint(), patience, out); !opened)
                 return tl::make_unexpected(opened.error());

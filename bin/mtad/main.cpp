@@ -83,7 +83,7 @@ int read_options(std::span<const char* const> words, options& out) {
     // Its processes work in the queue directory.
     std::error_code unknown;
     const auto absolute = std::filesystem::absolute(located->directory, unknown);
-    out.start.config_directory = unknown ? located->directory : absolute.lexically_normal().string();
+    out.start.config_directory = unknown ? located->directory : absolute.string();
     return 0;
 }
 

@@ -63,7 +63,7 @@ rehearsal::outcome rehearsal::ended(pid_t pid, int status) {
 void rehearsal::abandon(worker_set& workers) noexcept {
     for (const auto pid : running_)
         ::kill(pid, SIGKILL);
-    workers.take_listeners_back();
+    workers.close_unwanted_listeners();
 }
 
 } // namespace mta::daemon

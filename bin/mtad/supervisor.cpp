@@ -56,7 +56,7 @@ private:
     void take(configuration_at_hand next, logger log);
     result<void> take_locks();
     result<void> announce();
-    bool start_or_retry(const std::string& role);
+    void start_or_retry(const std::string& role);
 
     void loop();
     void on_signal();
@@ -69,6 +69,7 @@ private:
     void restart_due();
     milliseconds next_wait() const;
     void refuse_reload(const std::string& why);
+    void abandon_rehearsal();
     void reload();
     void on_rehearsed(const child& ended, int status);
     void change_over();
@@ -183,13 +184,12 @@ void supervisor::on_control(child& from) {
 }
 
 // A worker that cannot be started now is tried again later: a port in use or a full process table passes.
-bool supervisor::start_or_retry(const std::string& role) {
+void supervisor::start_or_retry(const std::string& role) {
     auto started = workers_.start(role);
     if (started)
-        return true;
+        return;
     log_.error(started.error().text());
     plans_.again_after(role, current_.cfg[param::service_throttle_time]);
-    return false;
 }
 
 void supervisor::on_death(const child& dead, int status) {
@@ -261,6 +261,10 @@ void supervisor::restart_due() {
 
 void supervisor::refuse_reload(const std::string& why) {
     log_.error("reload: " + why + "; the old configuration stays");
+    abandon_rehearsal();
+}
+
+void supervisor::abandon_rehearsal() {
     if (rehearsal_)
         rehearsal_->abandon(workers_);
     rehearsal_.reset();
@@ -285,7 +289,7 @@ void supervisor::on_rehearsed(const child& ended, int status) {
         refuse_reload("a " + ended.role + " worker could not start with it");
     else if (outcome == rehearsal::outcome::succeeded)
         change_over();
-    if (!rehearsal_ && std::exchange(reload_again_, false) && !stopping_)
+    if (!rehearsal_ && std::exchange(reload_again_, false))
         reload();
 }
 
@@ -298,16 +302,16 @@ void supervisor::change_over() {
     (void)announce();
     workers_.drain_all();
     plans_.clear();
-    bool all = true;
     for (const auto role : worker_roles)
-        all = start_or_retry(std::string(role)) && all;
-    if (all) // else a socket that nobody asked for may be one that is still to be handed over
-        workers_.sweep_listeners();
+        start_or_retry(std::string(role));
+    workers_.close_unwanted_listeners();
 }
 
 void supervisor::begin_stop() {
     if (std::exchange(stopping_, true))
         return;
+    abandon_rehearsal();
+    reload_again_ = false;
     stop_deadline_ = clock::now() + stop_limit + milliseconds(600);
     workers_.stop_all();
 }

@@ -112,7 +112,8 @@ void worker::add_peer(const std::string& role, unique_fd fd) {
 
 namespace {
 
-result<endpoint> read_endpoint(const attr_list& list, const config::configuration& base, std::vector<unique_fd> fds) {
+// The supervisor has found its settings valid.
+endpoint read_endpoint(const attr_list& list, const config::configuration& base, std::vector<unique_fd> fds) {
     config::overrides overrides;
     for (const auto& [name, value] : list.pairs())
         if (name.starts_with("override:"))
@@ -123,8 +124,6 @@ result<endpoint> read_endpoint(const attr_list& list, const config::configuratio
     out.program = list.get("program");
     out.wakeup = static_cast<int>(list.number("wakeup"));
     out.cfg = with_settings(base, out.service, overrides);
-    if (auto valid = out.cfg.validate(); !valid)
-        return tl::make_unexpected(valid.error());
     out.tag = out.cfg.text("syslog_name") + "/" + out.program;
     const auto limit = list.number("process_limit", -1);
     out.process_limit = static_cast<int>(limit >= 0 ? limit : out.cfg[param::default_process_limit]);
@@ -150,10 +149,7 @@ result<worker::setup> worker::receive_setup(int control) {
             slot_ = static_cast<unsigned long>(list->number("slot"));
             privileged_ = list->number("privileged") != 0;
         } else if (type == "endpoint") {
-            auto one = read_endpoint(*list, cfg_, std::move(message->fds));
-            if (!one)
-                return tl::make_unexpected(one.error());
-            out.endpoints.push_back(std::move(*one));
+            out.endpoints.push_back(read_endpoint(*list, cfg_, std::move(message->fds)));
         } else if (type == "peer" && !message->fds.empty()) {
             add_peer(std::string(list->get("role")), std::move(message->fds.front()));
         } else if (type == "spawner" && !message->fds.empty()) {

@@ -40,6 +40,19 @@ void say(const child& to, std::string_view type) {
     send_to(to, message);
 }
 
+// The deliver worker's end of the connection with a spawner.
+void hand_over_spawner(const child& deliver, const unique_fd& end) {
+    const std::array<int, 1> fds{end.get()};
+    attr_writer message;
+    message.put("type", "spawner");
+    send_to(deliver, message, fds);
+}
+
+bool is_served(const config::service_line& line) {
+    const auto served = role_of(line.program);
+    return served && *served != role::later;
+}
+
 } // namespace
 
 void worker_set::silence() {
@@ -135,27 +148,23 @@ result<pid_t> worker_set::execute(const std::vector<std::string>& words, unique_
 result<void> worker_set::open_listeners(const configuration_at_hand& next) {
     // A worker that was told to end just now closes its own soon.
     const bool closing = std::ranges::any_of(children_, &child::draining);
-    listeners_.mark();
-    auto opened = open_all(next, closing ? closing_limit : std::chrono::seconds(0));
-    if (!opened)
-        take_listeners_back();
-    return opened;
-}
-
-result<void> worker_set::open_all(const configuration_at_hand& wanted, std::chrono::seconds patience) {
-    for (const auto& line : wanted.services) {
-        const auto served = role_of(line.program);
-        if (!served || *served == role::later)
+    const auto patience = closing ? closing_limit : std::chrono::seconds(0);
+    for (const auto& line : next.services) {
+        if (!is_served(line))
             continue;
-        if (auto fds = listeners_.open(wanted.cfg, line, wanted.owner, wanted.privileged, patience); !fds)
-            return in_master_cf(wanted.cfg, line, fds.error().text());
+        if (auto fds = listeners_.open(next.cfg, line, next.owner, next.privileged, patience); !fds) {
+            close_unwanted_listeners();
+            return in_master_cf(next.cfg, line, fds.error().text());
+        }
     }
     return {};
 }
 
-void worker_set::take_listeners_back() {
+void worker_set::close_unwanted_listeners() {
     listeners_.mark();
-    (void)open_all(current_, std::chrono::seconds(0)); // they are open: this asks for them, and only for them
+    for (const auto& line : current_.services)
+        if (is_served(line)) // what cannot be opened now is tried again when its worker is started again
+            (void)listeners_.open(current_.cfg, line, current_.owner, current_.privileged, std::chrono::seconds(0));
     listeners_.sweep();
 }
 
@@ -233,10 +242,7 @@ result<void> worker_set::start_spawner(const child& deliver) {
     if (!pid)
         return tl::make_unexpected(pid.error());
     spawners_[*pid] = {deliver.pid, std::chrono::steady_clock::now()};
-    const std::array<int, 1> fds{ends->second.get()};
-    attr_writer message;
-    message.put("type", "spawner");
-    send_to(deliver, message, fds);
+    hand_over_spawner(deliver, ends->second);
     return {};
 }
 
@@ -273,34 +279,18 @@ result<void> worker_set::start(const std::string& role) {
     return {};
 }
 
-namespace {
-
-// A socket to a spawner that is none: a rehearsal does not use it.
-result<void> hand_over_nobody(const child& deliver) {
-    auto ends = socket_pair(SOCK_STREAM);
-    if (!ends)
-        return tl::make_unexpected(ends.error());
-    const std::array<int, 1> fds{ends->first.get()};
-    attr_writer message;
-    message.put("type", "spawner");
-    send_to(deliver, message, fds);
-    return {};
-}
-
-} // namespace
-
 result<pid_t> worker_set::rehearse(const std::string& role, const configuration_at_hand& next) {
     auto launched = launch(role, next, true);
     if (!launched)
         return tl::make_unexpected(launched.error());
     auto& started = **launched;
-    auto told = introduce(started, next);
-    if (told && next.privileged && role == "deliver")
-        told = hand_over_nobody(started);
-    if (!told) {
+    if (auto told = introduce(started, next); !told) {
         ::kill(started.pid, SIGKILL);
         return tl::make_unexpected(told.error());
     }
+    if (next.privileged && role == "deliver")
+        if (const auto ends = socket_pair(SOCK_STREAM))
+            hand_over_spawner(started, ends->first); // which leads to none: a rehearsal does not use it
     say(started, "start");
     return started.pid;
 }

@@ -74,10 +74,8 @@ public:
     // Opens what next's services listen on besides what is open, while all goes on as it was. After an error that is
     // taken back.
     [[nodiscard]] result<void> open_listeners(const configuration_at_hand& next);
-    // Closes again what only that call has opened.
-    void take_listeners_back();
-    // Closes listeners that nothing has asked for since open_listeners().
-    void sweep_listeners() { listeners_.sweep(); }
+    // Closes what no service of the current configuration listens on.
+    void close_unwanted_listeners();
 
     [[nodiscard]] const std::vector<child>& children() const noexcept { return children_; }
     [[nodiscard]] child* find(pid_t pid) noexcept;
@@ -86,7 +84,6 @@ private:
     [[nodiscard]] result<pid_t> execute(const std::vector<std::string>& words, unique_fd socket,
                                         const configuration_at_hand& with);
     [[nodiscard]] result<child*> launch(const std::string& role, const configuration_at_hand& with, bool rehearsal);
-    [[nodiscard]] result<void> open_all(const configuration_at_hand& wanted, std::chrono::seconds patience);
     [[nodiscard]] result<void> prepare(child& started);
     [[nodiscard]] result<void> introduce(child& to, const configuration_at_hand& with);
     [[nodiscard]] result<void> connect_peers(child& newcomer);

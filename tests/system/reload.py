@@ -87,7 +87,7 @@ def reloads_that_workers_refuse(checks, server):
                          ("virtual_alias_maps = hsh:/x\n", "worker could not start with it"),
                          ("mynetworks = 127.0.0.1/99\n", "a receive worker could not start with it"),
                          (f"queue_directory = {server.spool}2\n", "to change queue_directory, stop and start"),
-                         ("inet_protocols = ipv9\n", "inet_protocols: unknown protocol"), ("inet_interfaces =\n", "inet_interfaces: no address"),
+                         ("inet_protocols = ipv9\n", "inet_protocols: unknown protocol"), 
                          ("maillog_file = /nowhere/log\n", "/nowhere/log")):
         refused(checks, server, "main.cf", text, wanted)
     refused(checks, server, "master.cf", listener + " -o smtpd_banner=" + "x" * 70000 + "\n", f"master.cf: line {lines + 1}: the -o settings")
@@ -184,10 +184,25 @@ def addresses(checks, server):
         checks.ok(wait_until(lambda: server.log().count("reload -- ") > before, 10) and is_listening(port),
                   f"a service is {name} after a reload", server.log()[-600:])
     refused(checks, server, "main.cf", "inet_interfaces = all\n", "is in the way: stop and start it)")
+    refused(checks, server, "main.cf", "inet_interfaces =\n", f"service {port} names no address, nor does inet_interfaces")
     for bad in ("0", "99999", ""):
         refused(checks, server, "master.cf", f"127.0.0.1:{bad} inet n - n - - smtpd\n", f"bad port: 127.0.0.1:{bad}")
     with open(path(server, "master.cf"), "w") as file:
         file.write(good)
+    append(server, "main.cf", "inet_interfaces =\n")
+    before = server.log().count("reload -- ")
+    server.reload()
+    checks.ok(wait_until(lambda: server.log().count("reload -- ") > before, 10) and is_listening(server.port),
+              "services that name their addresses need none of inet_interfaces", server.log()[-600:])
+
+
+def interrupted_reload(checks, server):
+    """Who is told to stop while a reload is under way stops, and starts nothing more."""
+    before = server.log().count("reload -- ")
+    server.reload()
+    server.reload()
+    checks.equal(server.stop(), 0, "a reload does not keep the mail system from stopping")
+    checks.equal(server.log().count("reload -- "), before, "and does not come to its end")
 
 
 def spawner_in_trouble(checks, server):
@@ -224,6 +239,7 @@ def main(checks):
         addresses(checks, server)
         if server.root:
             spawner_in_trouble(checks, server)
+        interrupted_reload(checks, server)
     bad_start(checks)
 
 
