@@ -12,6 +12,7 @@
 #include <mta/core/attr.hpp>
 #include <mta/core/text.hpp>
 #include <mta/table/live_table.hpp>
+#include <mta/table/proxy_protocol.hpp>
 #include <mta/table/table_writer.hpp>
 
 #include "lookups.hpp"
@@ -23,16 +24,9 @@ namespace {
 
 using table_ref = std::shared_ptr<table::lookup_table>;
 
-enum proxy_status : int { found = 0, absent = 1, retry = 2, mistake = 3, denied = 4, misconfigured = 5 };
-
-// What the flags of an open table tell its client.
-constexpr long long fixed_keys = 16;
-constexpr long long pattern_keys = 32;
-// And what a client's flags say: keys that are no UTF-8 are in no table.
-constexpr long long utf8_keys = 524'288;
-// And how it wants keys stored: these bits both or neither, whatever is usual.
-constexpr long long keys_without_nul = 4;
-constexpr long long keys_with_nul = 8;
+using table::proxy_status;
+using enum table::proxy_status;
+namespace flag = table::proxy_flag;
 
 constexpr std::size_t longest_request = 262'144;
 constexpr std::size_t longest_listing = 64U << 20U; // of keys, while a client walks through a table
@@ -117,7 +111,7 @@ private:
         if (what == "open")
             return open(name, log);
         if (what == "lookup")
-            return lookup(name, key, (request.number("flags") & utf8_keys) != 0, log);
+            return lookup(name, key, (request.number("flags") & flag::keys_in_utf8) != 0, log);
         if (what == "sequence")
             return sequence(name, request.number("function", -1), positions, log);
         if (what == "update")
@@ -125,7 +119,7 @@ private:
         if (what == "delete")
             return change(name, key, std::nullopt, request, log);
         log.warning("unrecognized request: \"" + printable(what.substr(0, 100)) + "\", ignored");
-        return attr_writer().put("status", mistake).finish();
+        return attr_writer().put("status", static_cast<int>(mistake)).finish();
     }
 
     // A table that may be asked, but cannot be opened now, is one of patterns and fails with every key: the reference's
@@ -136,9 +130,9 @@ private:
         if (status == retry || status == misconfigured)
             status = found;
         const long long flags = status != found                                   ? 0
-                                : table == nullptr || table->traits().patterns ? pattern_keys
-                                                                               : fixed_keys;
-        return attr_writer().put("status", status).put("flags", flags).finish();
+                                : table == nullptr || table->traits().patterns ? flag::pattern_keys
+                                                                               : flag::fixed_keys;
+        return attr_writer().put("status", static_cast<int>(status)).put("flags", flags).finish();
     }
 
     std::string lookup(const std::string& name, std::optional<std::string_view> key, bool utf8, const logger& log) {
@@ -155,7 +149,7 @@ private:
             if (status == found)
                 value = std::move(**answer);
         }
-        return attr_writer().put("status", status).put("value", value).finish();
+        return attr_writer().put("status", static_cast<int>(status)).put("value", value).finish();
     }
 
     // function 0 begins with the first key, 1 goes on.
@@ -180,7 +174,7 @@ private:
                     value = std::move(*answer);
             }
         }
-        return attr_writer().put("status", status).put("key", value ? key : "").put("value", value.value_or("")).finish();
+        return attr_writer().put("status", static_cast<int>(status)).put("key", value ? key : "").put("value", value.value_or("")).finish();
     }
 
     static proxy_status list(table::lookup_table& table, walk_state& into, const logger& log) {
@@ -211,12 +205,12 @@ private:
             status = approve(name, log);
         if (status == found && table::may_wait())
             status = write(name, *key, value, style_of(request.number("flags")), log);
-        return attr_writer().put("status", status).finish();
+        return attr_writer().put("status", static_cast<int>(status)).finish();
     }
 
     static table::terminator style_of(long long flags) {
-        const bool without = (flags & keys_without_nul) != 0;
-        const bool with = (flags & keys_with_nul) != 0;
+        const bool without = (flags & flag::keys_without_nul) != 0;
+        const bool with = (flags & flag::keys_with_nul) != 0;
         return without == with ? table::terminator::unknown
                : with          ? table::terminator::with
                                : table::terminator::without;

@@ -19,7 +19,17 @@
 
 namespace mta::table {
 
-enum class proxy_status : int { found = 0, absent = 1, retry = 2, mistake = 3, denied = 4 };
+enum class proxy_status : int { found = 0, absent = 1, retry = 2, mistake = 3, denied = 4, misconfigured = 5 };
+
+// Bits of the flags: a client's, for how keys are stored (both or neither: whatever is usual) and that a key is UTF-8; and
+// those of an open table.
+namespace proxy_flag {
+inline constexpr long long keys_without_nul = 4;
+inline constexpr long long keys_with_nul = 8;
+inline constexpr long long keys_in_utf8 = 524'288;
+inline constexpr long long fixed_keys = 16;
+inline constexpr long long pattern_keys = 32;
+} // namespace proxy_flag
 
 using proxy_fields = std::map<std::string, std::string>;
 

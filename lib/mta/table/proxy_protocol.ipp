@@ -7,12 +7,9 @@ namespace {
 
 constexpr std::size_t proxy_answer_limit = 1U << 20U;
 
-// Bits of a request's flags.
+// More bits of a request's flags, which nobody here reads.
 constexpr long long with_shared_locks = 65;
-constexpr long long keys_without_nul = 4;
-constexpr long long keys_with_nul = 8;
 constexpr long long folded_keys = 16'384;
-constexpr long long keys_in_utf8 = 524'288;
 
 // One list, field by field: an empty value looks like the end of the list otherwise.
 result<proxy_fields> read_proxy_list(client_stream& server) {
@@ -42,16 +39,18 @@ std::string proxy_field(const proxy_fields& of, const std::string& name) {
 
 proxy_status status_of(const proxy_fields& of) {
     const auto number = parse_integer(proxy_field(of, "status")).value_or(-1);
-    return number < 0 || number > static_cast<int>(proxy_status::denied) ? proxy_status::retry
+    return number < 0 || number > static_cast<int>(proxy_status::misconfigured) ? proxy_status::retry
                                                                          : static_cast<proxy_status>(number);
 }
 
 long long proxy_open_flags(const open_options& options) {
-    return options.style == terminator::without ? keys_without_nul : options.style == terminator::with ? keys_with_nul : 0;
+    return options.style == terminator::without ? proxy_flag::keys_without_nul
+           : options.style == terminator::with  ? proxy_flag::keys_with_nul
+                                                : 0;
 }
 
 long long proxy_request_flags(const open_options& options) {
-    return with_shared_locks + proxy_open_flags(options) + (options.utf8 ? keys_in_utf8 : folded_keys);
+    return with_shared_locks + proxy_open_flags(options) + (options.utf8 ? proxy_flag::keys_in_utf8 : folded_keys);
 }
 
 std::vector<std::string> proxy_sockets(const config::configuration& cfg, const std::string& service) {
