@@ -42,8 +42,10 @@ bool own_mail_system(const mta::configuration& cfg, bool chosen) {
 
 // Said at every use, until the administrator has gone through the list of changes.
 void tell_of_legacy_defaults(const mta::configuration& cfg) {
+    if (!mta::config::below_level(cfg, mta::config::last_changed_level))
+        return;
     const auto file = mta::config::open_mail_log(cfg, "postfix");
-    if (!file || !mta::config::below_level(cfg, mta::config::last_changed_level))
+    if (!file)
         return;
     auto sink = file->sink();
     if (isatty(STDERR_FILENO) == 1)

@@ -49,14 +49,17 @@ result<std::string> read_configuration_file(const std::string& path) {
     if (texts.adopted) {
         const auto it = texts.adopted->find(path);
         if (it == texts.adopted->end())
-            return fail(std::make_error_code(std::errc::no_such_file_or_directory), "open " + path + ": it was not there when the mail system read its files");
+            return fail(std::make_error_code(std::errc::no_such_file_or_directory),
+                        "open " + path + ": it was not there when the mail system read its files");
         return it->second;
     }
+    if (!texts.recorded)
+        return read_file(path);
     struct stat status {};
-    if (::stat(path.c_str(), &status) == 0 && S_ISFIFO(status.st_mode))
-        return fail(errc::unsupported, "open " + path + ": it is a pipe; a file is wanted"); // which would wait for a writer
+    if (::stat(path.c_str(), &status) == 0 && S_ISFIFO(status.st_mode)) // a daemon would wait for its writer
+        return fail(errc::unsupported, "open " + path + ": it is a pipe; a file is wanted");
     auto text = read_file(path);
-    if (text && texts.recorded)
+    if (text)
         (*texts.recorded)[path] = *text;
     return text;
 }
