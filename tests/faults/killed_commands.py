@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import spools  # noqa: E402
 from checks import Skip, command, need, run, wait_until  # noqa: E402
 from mtad import Mtad  # noqa: E402
+from queue_records import record  # noqa: E402
 from server import OWNER, new_directory  # noqa: E402
 
 UID = pwd.getpwnam(OWNER).pw_uid
@@ -202,15 +203,6 @@ def postsuper(checks, directory):
 
 
 # Submission -----------------------------------------------------------------------------------------------------------
-def record(kind, data=b""):
-    length, text = len(data), b""
-    while True:
-        text += bytes([length & 127 | (128 if length > 127 else 0)])
-        length >>= 7
-        if not length:
-            return kind + text + data
-
-
 def submission(number, length=6000):
     lines = [b"Subject: %d" % number, b"", *(b"line %d of the text" % n for n in range(length // 20)), b"last"]
     return (record(b"A", b"rewrite_context=local") + record(b"S", b"s@example.test") + record(b"R", b"box@box.test") + record(b"M") +

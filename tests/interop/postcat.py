@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import checks as harness
 from checks import Skip, command, project_root, wait_until
 from mtad import Mtad
+from queue_records import record
 from reference import library_path, tool
 from reference_spool import ReferenceSpool
 from server import new_directory
@@ -18,11 +19,6 @@ OPTIONS = ["", "-e", "-h", "-b", "-be", "-eh", "-bh", "-d", "-o", "-do", "-v", "
            "-s 0", "-ev", "-erov", "-s 150 -rov", "-s 999999999", "-s -1", "-s x", "-s", "-n", "-Z"]
 # These end with an error on some file or on each, and then the reference sleeps a second: one file is enough.
 FATAL = ("-s 150 -rov", "-s 999999999", "-s -1", "-s x", "-s", "-n", "-Z")
-
-
-def record(kind, data=b""):
-    assert len(data) < 128
-    return kind.encode() + bytes([len(data)]) + data
 
 
 HEAD = record("T", b"12 34")

@@ -12,17 +12,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import checks as harness  # noqa: E402
 from checks import Skip  # noqa: E402
+from queue_records import record  # noqa: E402
 from reference import Reference  # noqa: E402
 from sendmail import Ours, normal, records  # noqa: E402
-
-
-def record(kind, data=b""):
-    length, text = len(data), b""
-    while True:
-        text += bytes([length & 127 | (128 if length > 127 else 0)])
-        length >>= 7
-        if not length:
-            return kind.encode() + text + data
 
 
 def stream(*words):

@@ -13,6 +13,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import checks as harness  # noqa: E402
 from checks import Skip, command, need  # noqa: E402
+from queue_records import record  # noqa: E402
 from reference import library_path, reference_root, tool  # noqa: E402
 from server import new_directory  # noqa: E402
 
@@ -23,15 +24,6 @@ OPTIONS = ["", "-s", "-p", "-p -m 2", "-p -m 1 -s", "-l", "-l -b 4 -t 30", "-b 3
 DOMAINS = ["far.test", "a.far.test", "b.far.test", "c.far.test", "d.b.far.test", "e.b.far.test", "x" * 60 + ".long.test", "test",
            "localhost", "UPPER.Test", "dotted..test", ".lead.test", "trail.test.", "one.two.three.four.five.test", "[192.0.2.1]",
            "a.very.long.domain.name.that.does.not.fit.into.the.room.that.there.is.test", "b\u00fccher.test", "...", "."]
-
-
-def record(kind, data=b""):
-    length, out = len(data), bytearray(kind.encode())
-    while length > 0x7F:
-        out.append(length & 0x7F | 0x80)
-        length >>= 7
-    out.append(length)
-    return bytes(out) + data
 
 
 def make(dice, age):

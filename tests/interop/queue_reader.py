@@ -14,19 +14,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import checks as harness  # noqa: E402
 import queue_reader  # noqa: E402
 from checks import Skip, command, project_root  # noqa: E402
+from queue_records import record  # noqa: E402
 from reference import Reference, library_path, tool  # noqa: E402
 
 FILES = 150
 SEED = int(os.environ.get("MTAD_TEST_SEED", "20261121"))
-
-
-def record(kind, data=b""):
-    length, out = len(data), bytearray(kind.encode())
-    while length > 0x7F:
-        out.append(length & 0x7F | 0x80)
-        length >>= 7
-    out.append(length)
-    return bytes(out) + data
 
 
 def word(dice, letters="abcdefghijklmnopqrstuvwxyz0123456789", most=12):

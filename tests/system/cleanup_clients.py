@@ -7,13 +7,9 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from checks import run, wait_until  # noqa: E402
 from mtad import Mtad  # noqa: E402
+from queue_records import record  # noqa: E402
 
 FLAGS = b"flags\0000\0\0"
-
-
-def record(kind, data=b""):
-    assert len(data) < 128
-    return kind + bytes([len(data)]) + data
 
 
 def message(recipient):
