@@ -16,6 +16,7 @@
 
 #include <mta/config/command_log.hpp>
 #include <mta/config/configuration.hpp>
+#include <mta/config/ignored_parameters.hpp>
 #include <mta/config/master.hpp>
 #include <mta/core/attr.hpp>
 #include <mta/core/file.hpp>

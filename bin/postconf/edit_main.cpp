@@ -3,6 +3,7 @@
 #include <mta/config/edit.hpp>
 #include <mta/config/file_edit.hpp>
 #include <mta/config/main_cf.hpp>
+#include <mta/config/pieces.hpp>
 #include <mta/config/values.hpp>
 #include <mta/core/file.hpp>
 #include <mta/core/text.hpp>

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include <mta/config/configuration.hpp>
+#include <mta/config/ignored_parameters.hpp>
 #include <mta/config/locate.hpp>
 
 using mta::configuration;

@@ -18,7 +18,15 @@
 
 #include <mta/config/file_snapshot.ipp>
 
+#include <mta/config/typed_value.ipp>
+
+#include <mta/config/setting_table.ipp>
+
 #include <mta/config/configuration.ipp>
+
+#include <mta/config/pieces.ipp>
+
+#include <mta/config/ignored_parameters.ipp>
 
 #include <mta/config/master.ipp>
 

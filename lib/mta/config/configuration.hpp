@@ -25,15 +25,15 @@
 
 #include <mta/config/parameter.hpp>
 #include <mta/config/parameters.hpp>
+#include <mta/config/setting_table.hpp>
 #include <mta/core/result.hpp>
 
 namespace mta::config {
 
-using overrides = std::vector<std::pair<std::string, std::string>>;
-
 class configuration {
 public:
-    // Reads directory/main.cf and, behind it, the files of mtad_main_cf_directory where it names one. overrides (from -o) win over the file. The error text is complete:
+    // Reads directory/main.cf and, behind it, the files of mtad_main_cf_directory where it names one. overrides (from -o)
+    // win over the files. The error text is complete:
     // "open DIR/main.cf: No such file or directory", "DIR/main.cf, line 3: missing '=' after attribute name: …".
     [[nodiscard]] static result<configuration> load(std::string directory, const overrides& extra = {});
 
@@ -110,13 +110,6 @@ private:
 
     std::shared_ptr<const state> state_;
 };
-
-// The *.cf files of a directory that a configuration names (mtad_main_cf_directory, mtad_master_cf_directory), in the
-// order of their names; a relative one is below cfg.directory(). None for an empty name.
-[[nodiscard]] result<std::vector<std::string>> piece_files(const configuration& cfg, const std::string& directory);
-
-// Names of known parameters that main.cf sets and that no part of this program acts on yet (the table's third column).
-[[nodiscard]] std::vector<std::string> ignored_parameters(const configuration& cfg);
 
 } // namespace mta::config
 

@@ -7,6 +7,7 @@
 #include <mta/config/file_snapshot.hpp>
 #include <mta/config/legacy_default.hpp>
 #include <mta/config/main_cf.hpp>
+#include <mta/config/pieces.hpp>
 #include <mta/config/values.hpp>
 #include <mta/core/file.hpp>
 #include <mta/core/text.hpp>

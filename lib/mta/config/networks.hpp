@@ -21,4 +21,9 @@ struct interface_address {
 // mynetworks for a style (host, subnet, class) over these addresses: "127.0.0.0/8 [::1]/128".
 [[nodiscard]] std::string networks_for(std::string_view style, const std::vector<interface_address>& addresses);
 
+// The same over the host's addresses that inet_interfaces (with all, loopback-only, localhost) and inet_protocols name;
+// "" when the host does not tell them.
+[[nodiscard]] std::string own_networks(std::string_view style, const std::vector<std::string>& interfaces,
+                                       const std::vector<std::string>& protocols);
+
 } // namespace mta::config

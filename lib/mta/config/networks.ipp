@@ -113,4 +113,21 @@ std::string networks_for(std::string_view style, const std::vector<interface_add
     return join(out, " ");
 }
 
+std::string own_networks(std::string_view style, const std::vector<std::string>& interfaces,
+                         const std::vector<std::string>& protocols) {
+    auto addresses = interface_addresses(protocols);
+    if (!addresses)
+        return {};
+    const auto listed = [&](std::string_view word) {
+        return std::find(interfaces.begin(), interfaces.end(), word) != interfaces.end();
+    };
+    if (!listed("all"))
+        std::erase_if(*addresses, [&](const interface_address& entry) {
+            const bool loopback = entry.address.starts_with("127.") || entry.address == "::1";
+            return !(loopback && listed("loopback-only")) && !listed(entry.address) &&
+                   !listed("[" + entry.address + "]") && !(loopback && listed("localhost"));
+        });
+    return networks_for(style, *addresses);
+}
+
 } // namespace mta::config
