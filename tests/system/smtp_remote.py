@@ -1,4 +1,4 @@
-"""What becomes of a recipient for each answer of a remote server at each stage (ROBUSTNESS F5), and for each answer of
+"""What becomes of a recipient for each answer of a remote server at each stage, and for each answer of
 DNS: the log line's dsn=, status= and text. The expected lines are the reference's; with MTAD_ORACLE=1 the script runs the
 reference instead of our daemon, which is how they were made."""
 import os

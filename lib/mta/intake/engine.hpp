@@ -1,7 +1,6 @@
 // The engine behind intake_message: where the message is, and what was seen of it so far.
 //
-// Stages follow each other: envelope, header, body, extracted, finished. message.ipp holds the stages, headers.ipp what
-// happens to header fields.
+// Stages follow each other: envelope, header, body, extracted, finished.
 #pragma once
 
 #include <optional>
@@ -24,7 +23,7 @@ struct intake_message::engine {
 
     enum class stage { envelope, header, body, extracted, finished };
 
-    // message.ipp
+    // envelope.ipp
     void write_envelope();
     void write_client();
     void put_number(std::string_view name, long long value);
@@ -33,10 +32,14 @@ struct intake_message::engine {
     // automatic: the mail system's own copy (always_bcc), which nobody reports about.
     [[nodiscard]] result<void> add_recipient(const intake_recipient& to, bool automatic = false);
     void fail_message(unsigned status);
+
+    // message.ipp
     void start_content();
     void body_line(std::string_view line, bool unterminated, bool first_piece);
     void put_text(std::string_view line, bool unterminated);
     [[nodiscard]] result<void> end_content();
+
+    // outcome.ipp
     [[nodiscard]] verdict judge() const;
     void settle_rejection();
 

@@ -1,7 +1,7 @@
 // Takes one file of local submission from maildrop/ into the queue: what the pickup service does with each name.
 //
 // The file is another user's: it is opened without following links, must be a regular file with one name, and only the
-// record types that a submission may hold pass (ROBUSTNESS D1, D3). Its owner is the submitting user. A damaged file
+// record types that a submission may hold pass. Its owner is the submitting user. A damaged file
 // is a permanent error: logged, mailed to nobody, moved to corrupt/. Also understands files that `postsuper -r` moved
 // into maildrop/ (size, pointer and done records).
 //

@@ -2,8 +2,8 @@
 //
 // Every answer is one of three things: found; absent (said so by an authority: no such name, or no such record);
 // or an error, which is always worth asking again (errc::temporary, errc::timeout). An error is never taken for
-// absent. Answers are parsed by our own bounded parser (dns_message.hpp), at most 100 records each (ROBUSTNESS
-// B16, E1); names that are no host names are dropped.
+// absent. Answers are parsed by our own bounded parser (dns_message.hpp), at most 100 records each; names that are no
+// host names are dropped.
 //
 // Not thread-safe. One resolver per loop; any number of questions at once.
 #pragma once

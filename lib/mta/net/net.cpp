@@ -6,4 +6,6 @@
 #include <mta/net/pool.ipp>
 #include <mta/net/channel.ipp>
 #include <mta/net/dns_message.ipp>
+#include <mta/net/hosts_file.ipp>
+#include <mta/net/dns_channel.ipp>
 #include <mta/net/dns.ipp>
