@@ -9,16 +9,9 @@
 namespace mta::daemon {
 
 using net::awaitable;
-using net::milliseconds;
-using smtp::client_need;
-using smtp::client_time;
 using smtp::client_verdict;
 
 namespace {
-
-// One write: small messages leave in one piece, large ones in few.
-constexpr std::size_t content_chunk = std::size_t{64} << 10;
-constexpr int most_waits = 10; // for one reply, each as long as its time limit allows
 
 std::string connect_trouble(const error& reason) {
     if (reason.code == errc::timeout)
@@ -53,6 +46,7 @@ bool smtp_delivery::open_message() {
     if (!file)
         return trouble("cannot open the queue file: " + file.error().text());
     file_.emplace(std::move(*file));
+    conversation_.emplace(transport_.settings, request_, *file_, times_, log_);
     const auto locked = file_->try_lock(lock_mode::shared);
     if (!locked)
         return trouble("cannot lock the queue file: " + locked.error().text());
@@ -165,7 +159,7 @@ awaitable<void> smtp_delivery::try_target(smtp_target target, std::string nextho
     auto work = transaction();
     work.last = !wants_reuse(nexthop);
     connection.session->begin(std::move(work));
-    co_await converse(connection);
+    co_await conversation_->run(connection);
     collect(connection, final_server);
     keep_or_end(std::move(connection), nexthop);
 }
@@ -181,8 +175,8 @@ awaitable<bool> smtp_delivery::try_kept(std::string nexthop) {
     auto work = transaction();
     work.last = !wants_reuse(nexthop);
     kept->session->begin(std::move(work));
-    co_await converse(*kept);
-    const bool stale = kept->session->failure().failed && !content_sent_;
+    co_await conversation_->run(*kept);
+    const bool stale = kept->session->failure().failed && !conversation_->content_sent();
     if (!stale)
         collect(*kept, false);
     keep_or_end(std::move(*kept), nexthop);
@@ -209,151 +203,12 @@ smtp::client_transaction smtp_delivery::transaction() {
     out.ret = request_.dsn_ret;
     out.probe = request_.probe;
     tried_ = open_;
-    content_sent_ = false;
     out.recipients.reserve(tried_.size());
     for (const auto index : tried_) {
         const auto& to = request_.recipients[index];
         out.recipients.push_back({to.address, to.original, to.dsn_original, to.notify});
     }
     return out;
-}
-
-milliseconds smtp_delivery::limit_of(client_time stage) const {
-    const auto& settings = transport_.settings;
-    switch (stage) {
-    case client_time::greeting:
-    case client_time::helo:
-        return settings.helo;
-    case client_time::mail:
-        return settings.mail;
-    case client_time::rcpt:
-        return settings.rcpt;
-    case client_time::data_init:
-        return settings.data_init;
-    case client_time::data_transfer:
-        return settings.data_transfer;
-    case client_time::data_done:
-        return settings.data_done;
-    case client_time::rset:
-        return settings.rset;
-    case client_time::quit:
-        break;
-    }
-    return settings.quit;
-}
-
-// Moves bytes between the session and the socket until the transaction is over, one way or the other.
-awaitable<void> smtp_delivery::converse(smtp_connection& connection) {
-    auto& session = *connection.session;
-    ++connection.uses;
-    for (;;) {
-        if (session.has_output()) {
-            const std::string out = session.take_output();
-            if (session.wants() == client_need::closed) {
-                (void)connection.stream.try_write(out);
-                break;
-            }
-            const auto written = co_await connection.stream.write(out, limit_of(session.time_stage()));
-            if (!written) {
-                written.error().code == errc::timeout ? session.on_timeout() : session.on_lost();
-                break;
-            }
-        }
-        if (times_.connected.tv_sec == 0 && session.established())
-            times_.connected = delivery::now_timeval();
-        const auto need = session.wants();
-        if (need == client_need::content) {
-            co_await send_content(connection);
-        } else if (need == client_need::reply) {
-            const milliseconds limit = limit_of(session.time_stage());
-            const bool alive = co_await read_reply(connection, limit);
-            if (!alive)
-                break;
-        } else if (!session.has_output()) {
-            break;
-        }
-    }
-    for (const auto& line : session.take_warnings())
-        log_.warning(line);
-}
-
-// Reads until one more reply is whole. limit is for each read, and all of them together have a bound too: a server
-// that says a byte now and then would hold the delivery for ever otherwise.
-awaitable<bool> smtp_delivery::read_reply(smtp_connection& connection, milliseconds limit) {
-    using clock = std::chrono::steady_clock;
-    auto& session = *connection.session;
-    const auto deadline = clock::now() + (transport_.settings.limit_whole_reply ? limit : most_waits * limit);
-    const auto before = session.replies();
-    char chunk[4096];
-    do {
-        const auto left = std::chrono::duration_cast<milliseconds>(deadline - clock::now());
-        const auto wait = std::clamp(left, milliseconds(1), std::max(limit, milliseconds(1)));
-        const auto got = co_await connection.stream.read_some(chunk, sizeof chunk, wait);
-        if (!got) {
-            got.error().code == errc::timeout ? session.on_timeout() : session.on_lost();
-            co_return false;
-        }
-        session.on_bytes(std::string_view(chunk, *got));
-        if (clock::now() >= deadline && session.replies() == before)
-            session.on_timeout();
-    } while (session.replies() == before && session.wants() == client_need::reply);
-    co_return true;
-}
-
-awaitable<void> smtp_delivery::send_content(smtp_connection& connection) {
-    auto& session = *connection.session;
-    auto& stream = connection.stream;
-    const milliseconds limit = transport_.settings.data_transfer;
-    smtp::data_encoder encoder(transport_.settings.line_limit);
-    std::string out;
-    out.reserve(std::min(static_cast<std::size_t>(std::max(request_.message_size, 0LL)) + 1024,
-                         content_chunk + 8192));
-    std::string trouble;
-    if (auto started = file_->start_content(request_.data_offset); !started)
-        trouble = started.error().text();
-    while (trouble.empty()) {
-        std::string_view line;
-        bool unterminated = false;
-        const auto more = file_->next_line(line, unterminated);
-        if (!more) {
-            trouble = more.error().text();
-            break;
-        }
-        if (!*more)
-            break;
-        encoder.line(out, line, unterminated);
-        if (out.size() < content_chunk)
-            continue;
-        stream.send_at_once();
-        const auto written = co_await stream.write(out, limit);
-        if (!written) {
-            written.error().code == errc::timeout ? session.on_timeout() : session.on_lost();
-            co_return;
-        }
-        out.clear();
-        // An answer before the end of data is no answer to it.
-        if (stream.readable_now()) {
-            const bool alive = co_await read_reply(connection, limit);
-            if (!alive || session.wants() != client_need::content)
-                co_return;
-        }
-    }
-    if (!trouble.empty()) {
-        log_.warning(request_.queue_id + ": " + trouble);
-        session.on_local_error("4.3.0", "local data error while talking to " + connection.target.name());
-        co_return;
-    }
-    // The last look: once the end of data is sent, whatever is read is the answer to it.
-    if (stream.readable_now()) {
-        const bool alive = co_await read_reply(connection, limit);
-        if (!alive || session.wants() != client_need::content)
-            co_return;
-    }
-    session.content_end(out, encoder);
-    content_sent_ = true;
-    const auto written = co_await stream.write(out, limit);
-    if (!written)
-        written.error().code == errc::timeout ? session.on_timeout() : session.on_lost();
 }
 
 // Settles what the conversation decided; what a later server may still take stays open.

@@ -13,6 +13,7 @@
 
 #include "asker.hpp"
 #include "smtp_cache.hpp"
+#include "smtp_conversation.hpp"
 #include "smtp_settings.hpp"
 #include "smtp_targets.hpp"
 #include "worker.hpp"
@@ -31,6 +32,8 @@ struct smtp_transport {
 class smtp_delivery {
 public:
     smtp_delivery(worker& owner, smtp_transport& transport, delivery::request request);
+    smtp_delivery(const smtp_delivery&) = delete; // its conversation refers to it
+    smtp_delivery& operator=(const smtp_delivery&) = delete;
 
     // Opens and locks the message. False when who asked has gone: then nothing is to be done, nor answered.
     [[nodiscard]] bool begin(const asker& from);
@@ -50,14 +53,10 @@ private:
     [[nodiscard]] net::awaitable<void> try_target(smtp_target target, std::string nexthop,
                                                   bool loop_detection, bool final_server);
     [[nodiscard]] net::awaitable<bool> try_kept(std::string nexthop);
-    [[nodiscard]] net::awaitable<void> converse(smtp_connection& connection);
-    [[nodiscard]] net::awaitable<void> send_content(smtp_connection& connection);
-    [[nodiscard]] net::awaitable<bool> read_reply(smtp_connection& connection, net::milliseconds limit);
     void collect(smtp_connection& connection, bool final_server);
     void keep_or_end(smtp_connection connection, const std::string& nexthop);
     [[nodiscard]] smtp::client_transaction transaction();
     [[nodiscard]] bool wants_reuse(const std::string& nexthop) const;
-    [[nodiscard]] net::milliseconds limit_of(smtp::client_time stage) const;
     void settle(std::size_t index, const smtp::client_result& result, const std::string& relay,
                 const std::string& mta, bool knows_dsn);
     void settle_rest();
@@ -71,11 +70,11 @@ private:
     std::vector<std::size_t> open_;  // recipients not settled yet
     std::vector<std::size_t> tried_; // those of the transaction at hand
     delivery::delay_times times_;
+    std::optional<smtp_conversation> conversation_; // once the message is open
     last_word last_;
     std::size_t sessions_ = 0;
     bool opened_ = false;
-    bool answered_ = false;     // some server had a word on some recipient
-    bool content_sent_ = false; // in the transaction at hand
+    bool answered_ = false; // some server had a word on some recipient
 };
 
 } // namespace mta::daemon
