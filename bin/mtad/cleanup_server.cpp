@@ -22,7 +22,7 @@ using clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds first_limit{60000}; // until a client has begun
 constexpr std::chrono::milliseconds wait_limit{300000}; // one wait for a client
 constexpr std::chrono::seconds context_limit{30};       // a client waits for its answer no longer than 100 s
-constexpr std::size_t most_attributes = 200;
+constexpr std::size_t most_attributes = 2000; // kept in memory, whatever queue_file_attribute_count_limit says
 constexpr std::chrono::hours whole_limit{1};            // one conversation
 constexpr std::size_t longest_record = 65536;
 constexpr std::size_t context_count = 4;  // messages taken in at once; each has tables of its own

@@ -162,6 +162,32 @@ TEST_CASE("headers of strangers are left alone, those of locals are completed", 
     }
 }
 
+TEST_CASE("a full name goes as it is, or as encoded words where the administrator says its character set", "[intake]") {
+    struct row {
+        const char* settings;
+        const char* from;
+    };
+    const auto [settings, from] = GENERATE(
+        row{"", "From: J\xC3\xB6rg <a@example.test>"},
+        row{"full_name_encoding_charset = utf-8\n", "From: =?utf-8?B?SsO2cmc=?= <a@example.test>"},
+        row{"full_name_encoding_charset = utf-8\nheader_from_format = obsolete\n",
+            "From: a@example.test (=?utf-8?B?SsO2cmc=?=)"});
+    place here(settings);
+    intake::intake_request request;
+    request.origin = intake::origin::local;
+    request.context = intake::rewrite_context::local;
+    request.sender = "a";
+    request.full_name = "J\xC3\xB6rg";
+    auto message = intake_message::begin(*here.context, std::move(request));
+    REQUIRE(message);
+    REQUIRE(message->recipient({.address = "b", .original = {}, .dsn_original = {}}));
+    REQUIRE(message->content_line(""));
+    REQUIRE(message->finish()->accepted());
+    const auto lines = here.text(message->queue_id());
+    CAPTURE(lines);
+    CHECK(std::count(lines.begin(), lines.end(), from) == 1);
+}
+
 TEST_CASE("the hop limit rejects at the limit and not below", "[intake]") {
     place at("hopcount_limit = 5\n");
     for (const int hops : {3, 4, 100}) { // and our own
@@ -201,6 +227,21 @@ TEST_CASE("a message without recipients is refused", "[intake]") {
     auto verdict = message.finish();
     REQUIRE(verdict);
     CHECK(verdict->status == intake::status_no_recipients);
+}
+
+TEST_CASE("a message with as many attributes as may be is taken, one with more is not", "[intake]") {
+    place at("queue_file_attribute_count_limit = 3\n");
+    for (const std::size_t count : {3U, 4U}) {
+        auto request = from_network();
+        for (std::size_t i = 0; i < count; ++i)
+            request.attributes.emplace_back("name" + std::to_string(i), "x");
+        auto message = begin(at, std::move(request), {"bob"});
+        feed(message, {"Subject: x", "", "body"});
+        CHECK(message.finish()->accepted() == (count == 3));
+    }
+    CHECK(std::any_of(at.sink->lines.begin(), at.sink->lines.end(), [](const std::string& line) {
+        return line.ends_with("message rejected: attribute count exceeds limit 3");
+    }));
 }
 
 TEST_CASE("equal recipients are written once, up to the filter's limit", "[intake]") {

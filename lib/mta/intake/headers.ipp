@@ -7,6 +7,7 @@
 #include <mta/address/tokens.hpp>
 #include <mta/core/text.hpp>
 #include <mta/intake/engine.hpp>
+#include <mta/message/encoded_word.hpp>
 #include <mta/message/date.hpp>
 #include <mta/message/trace.hpp>
 #include <mta/queue/envelope.hpp>
@@ -195,6 +196,10 @@ std::string intake_message::engine::from_header(std::string_view name) const {
     const auto address = address::quote(sender);
     if (request.full_name.empty())
         return out += address;
+    if (!with.full_name_charset.empty() && !is_ascii(request.full_name)) {
+        const auto name_words = message::encoded_words(request.full_name, with.full_name_charset);
+        return out += with.obsolete_from ? address + " (" + name_words + ")" : name_words + " <" + address + ">";
+    }
     if (with.obsolete_from) {
         out += address + " (";
         for (const char c : request.full_name)

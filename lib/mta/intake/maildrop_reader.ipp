@@ -196,7 +196,8 @@ result<void> maildrop_file::take_attribute(std::string_view pair) {
             request_.encoding = value;
     } else if (name == "trace_flags") {
         request_.trace_flags = flags & (512 | 1024);
-    } else if (ours_ && name != "create_time" && name != "log_ident" && request_.attributes.size() < 100) {
+    } else if (ours_ && name != "create_time" && name != "log_ident" &&
+               request_.attributes.size() <= context_.inside().attribute_limit) {
         request_.attributes.emplace_back(name, value);
     }
     return {};

@@ -98,6 +98,11 @@ result<void> intake_message::describe(intake_request request) {
     }
     e.request = std::move(request);
     e.write_envelope();
+    if (e.request.attributes.size() > e.with.attribute_limit) {
+        e.log.warning(e.writer.id() + ": message rejected: attribute count exceeds limit " +
+                      std::to_string(e.with.attribute_limit));
+        e.fail_message(status_bad);
+    }
     return {};
 }
 

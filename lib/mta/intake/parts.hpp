@@ -22,6 +22,7 @@ struct intake_context::parts {
     std::size_t header_size_limit;
     std::size_t line_length_limit;
     std::size_t duplicate_filter_limit; // 0: none
+    std::size_t attribute_limit; // queue_file_attribute_count_limit: of what a client says beside the envelope
     std::size_t token_limit;
     std::size_t mime_nesting_limit;
     std::size_t mime_boundary_limit;
@@ -34,6 +35,7 @@ struct intake_context::parts {
     bool autodetect_local; // 8-bit headers of local mail ask for SMTPUTF8
     bool autodetect_notice;
     bool obsolete_from; // header_from_format
+    std::string full_name_charset; // empty: full names go as they are
     std::string myhostname;
     std::string mail_name;
     std::string myorigin;
