@@ -29,7 +29,7 @@ std::set<std::string> fill(const test::temporary_spool& at, int count) {
 
 TEST_CASE("a spread scan meets every file of every depth once, on any number of threads", "[queue][spread_scan]") {
     const test::temporary_spool at;
-    auto expected = fill(at, 5000);
+    auto expected = fill(at, 1500);
     std::ofstream(at.path + "/deferred/TOPLEVEL1") << "x";
     expected.insert("TOPLEVEL1");
     REQUIRE(::mkdir((at.path + "/deferred/A").c_str(), 0700) <= 0);
