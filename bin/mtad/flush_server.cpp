@@ -2,20 +2,20 @@
 #include <sys/time.h>
 
 #include <algorithm>
-#include <mutex>
 
 #include <mta/address/parts.hpp>
 #include <mta/core/attr.hpp>
 #include <mta/core/text.hpp>
 #include <mta/queue/flush_log.hpp>
 #include <mta/queue/queue_file.hpp>
-#include <mta/rewrite/domains.hpp>
-#include <mta/table/match_list.hpp>
 
 #include "flush_server.hpp"
 #include "trigger.hpp"
 
 namespace mta::daemon {
+
+using queue::flush_status;
+
 namespace {
 
 constexpr std::chrono::seconds request_limit{10};
@@ -23,7 +23,6 @@ constexpr std::chrono::seconds usual_wakeup{1000}; // of flush in master.cf
 constexpr std::size_t longest_request = 8192;
 constexpr std::size_t most_notes = 10000;
 
-enum flush_status : int { flush_ok = 0, flush_failed = -1, flush_bad = 3, flush_not_eligible = 4 };
 enum class dead_destinations { respected, forgotten };
 
 // Makes one deferred message due: its time is now, and it moves to incoming/.
@@ -47,70 +46,52 @@ result<bool> release(const queue::spool& spool, const std::string& id, dead_dest
 
 } // namespace
 
-// fast_flush_domains. Pool threads ask it one after the other, since its tables may have to wait.
-struct flush_server::site_list {
-    explicit site_list(table::match_list list) : sites(std::move(list)) {}
-
-    [[nodiscard]] bool empty() const noexcept { return sites.empty(); }
-    // Address literals are never eligible; so it is with Postfix.
-    [[nodiscard]] result<bool> has(std::string_view site) {
-        if (site.empty() || site.front() == '[')
-            return false;
-        const std::lock_guard lock(mutex);
-        return sites.matches_name(site);
-    }
-
-private:
-    std::mutex mutex;
-    table::match_list sites;
-};
-
 result<std::shared_ptr<flush_server>> flush_server::open(worker& owner, const configuration& cfg,
                                                          std::function<void(std::string_view)> trigger) {
-    auto sites = table::match_list::open("fast_flush_domains", cfg[param::fast_flush_domains],
-                                         rewrite::parent_style_of(cfg, "fast_flush_domains"));
+    auto sites = rewrite::flush_sites::open(cfg);
     if (!sites)
         return tl::make_unexpected(sites.error());
     const ages limits{cfg[param::fast_flush_refresh_time].count(), cfg[param::fast_flush_purge_time].count()};
     return std::shared_ptr<flush_server>(
-        new flush_server(owner, std::make_shared<site_list>(std::move(*sites)), limits, std::move(trigger)));
+        new flush_server(owner, std::make_shared<rewrite::flush_sites>(std::move(*sites)), limits, std::move(trigger)));
 }
 
-int flush_server::perform(const queue::spool& spool, site_list& sites, const ages& limits, const attr_list& request) {
+flush_status flush_server::perform(const queue::spool& spool, rewrite::flush_sites& sites, const ages& limits,
+                                   const attr_list& request) {
     const auto what = request.get("request");
     const std::string site(request.get("site"));
     const std::string id(request.get("queue_id"));
     if (what == "send_site" || what == "add") {
         const auto eligible = sites.has(site);
         if (!eligible)
-            return flush_failed;
+            return flush_status::failed;
         if (!*eligible)
-            return flush_not_eligible;
+            return flush_status::not_eligible;
     }
     if ((what == "send_file" || what == "add") && !queue::is_valid_queue_id(id))
-        return flush_bad;
+        return flush_status::bad_request;
     if (what == "send_file")
-        return release(spool, id, dead_destinations::forgotten) ? flush_ok : flush_failed;
+        return release(spool, id, dead_destinations::forgotten) ? flush_status::done : flush_status::failed;
     if (what == "add")
-        return queue::append_flush_log(spool, site, id) ? flush_ok : flush_failed;
+        return queue::append_flush_log(spool, site, id) ? flush_status::done : flush_status::failed;
     if (what == "send_site")
         return queue::drain_flush_log(spool, site,
                                       [&](const std::string& one) {
                                           (void)release(spool, one, dead_destinations::forgotten);
                                       })
-                   ? flush_ok
-                   : flush_failed;
+                   ? flush_status::done
+                   : flush_status::failed;
     if (what == "rfrsh" || what == "purge")
         return queue::refresh_flush_logs(spool, {what == "rfrsh" ? limits.refresh : 0, limits.purge},
                                          [&](const std::string& one) {
                                              (void)release(spool, one, dead_destinations::respected);
                                          })
-                   ? flush_ok
-                   : flush_failed;
-    return flush_bad;
+                   ? flush_status::done
+                   : flush_status::failed;
+    return flush_status::bad_request;
 }
 
-void flush_server::write(const queue::spool& spool, site_list& sites, const std::vector<note>& notes) {
+void flush_server::write(const queue::spool& spool, rewrite::flush_sites& sites, const std::vector<note>& notes) {
     for (const auto& one : notes)
         for (const auto& site : one.sites)
             if (const auto eligible = sites.has(site); eligible && *eligible)
@@ -135,9 +116,9 @@ boost::asio::awaitable<void> flush_server::serve_one(net::stream peer) {
         if (!list)
             continue; // more is to come
         auto job = [spool = &owner_.spool(), sites = sites_, limits = ages_,
-                    request = std::move(*list)]() -> result<int> { return perform(*spool, *sites, limits, request); };
+                    request = std::move(*list)]() -> result<flush_status> { return perform(*spool, *sites, limits, request); };
         auto status = co_await owner_.local_ipc().run(std::move(job));
-        const std::string answer = attr_writer().put("status", status ? *status : flush_failed).finish();
+        const std::string answer = attr_writer().put("status", static_cast<int>(status.value_or(flush_status::failed))).finish();
         trigger_("I");
         (void)co_await peer.write(answer, request_limit);
         co_return;
@@ -145,12 +126,12 @@ boost::asio::awaitable<void> flush_server::serve_one(net::stream peer) {
 }
 
 boost::asio::awaitable<void> flush_server::refresh() {
-    auto job = [spool = &owner_.spool(), sites = sites_, limits = ages_]() -> result<int> {
+    auto job = [spool = &owner_.spool(), sites = sites_, limits = ages_]() -> result<flush_status> {
         const auto request = attr_list::parse(attr_writer().put("request", "rfrsh").finish());
         return perform(*spool, *sites, limits, *request);
     };
     auto done = co_await owner_.local_ipc().run(std::move(job));
-    if (done && *done == flush_failed)
+    if (done && *done == flush_status::failed)
         owner_.log().warning("flush: the logs of sites cannot be read");
     trigger_("I");
 }
@@ -166,9 +147,9 @@ boost::asio::awaitable<void> flush_server::refresh_periodically(std::chrono::sec
 boost::asio::awaitable<void> flush_server::write_notes() {
     const auto busy = owner_.busy();
     while (!notes_.empty()) {
-        auto job = [spool = &owner_.spool(), sites = sites_, notes = std::exchange(notes_, {})]() -> result<int> {
+        auto job = [spool = &owner_.spool(), sites = sites_, notes = std::exchange(notes_, {})]() -> result<flush_status> {
             write(*spool, *sites, notes);
-            return flush_ok;
+            return flush_status::done;
         };
         (void)co_await owner_.local_ipc().run(std::move(job));
     }

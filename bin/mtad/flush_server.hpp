@@ -11,7 +11,9 @@
 
 #include <mta/core/attr.hpp>
 #include <mta/net/stream.hpp>
+#include <mta/queue/flush_request.hpp>
 #include <mta/queue/message_log.hpp>
+#include <mta/rewrite/flush_sites.hpp>
 
 #include "worker.hpp"
 
@@ -30,7 +32,6 @@ public:
     void deferred(const std::string& id, std::span<const queue::log_entry> recipients);
 
 private:
-    struct site_list;
     struct note {
         std::string id;
         std::vector<std::string> sites;
@@ -40,7 +41,7 @@ private:
         long long purge;
     };
 
-    flush_server(worker& owner, std::shared_ptr<site_list> sites, ages limits,
+    flush_server(worker& owner, std::shared_ptr<rewrite::flush_sites> sites, ages limits,
                  std::function<void(std::string_view)> trigger)
         : owner_(owner), sites_(std::move(sites)), ages_(limits), trigger_(std::move(trigger)) {}
 
@@ -50,11 +51,12 @@ private:
     boost::asio::awaitable<void> refresh();
 
     // On pool threads.
-    static int perform(const queue::spool& spool, site_list& sites, const ages& limits, const attr_list& request);
-    static void write(const queue::spool& spool, site_list& sites, const std::vector<note>& notes);
+    static queue::flush_status perform(const queue::spool& spool, rewrite::flush_sites& sites, const ages& limits,
+                                       const attr_list& request);
+    static void write(const queue::spool& spool, rewrite::flush_sites& sites, const std::vector<note>& notes);
 
     worker& owner_;
-    std::shared_ptr<site_list> sites_;
+    std::shared_ptr<rewrite::flush_sites> sites_;
     ages ages_;
     std::function<void(std::string_view)> trigger_;
     std::vector<note> notes_;

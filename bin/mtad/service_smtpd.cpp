@@ -131,10 +131,14 @@ result<std::shared_ptr<smtpd_endpoint>> smtpd_endpoint::open(std::shared_ptr<smt
     auto world = policy::open_world(cfg);
     if (!world)
         return tl::make_unexpected(world.error());
+    auto sites = rewrite::flush_sites::open(cfg);
+    if (!sites)
+        return tl::make_unexpected(sites.error());
     auto out =
         std::shared_ptr<smtpd_endpoint>(new smtpd_endpoint(shared, std::move(where), std::move(*rules)));
     const auto& own = out->where_.cfg;
     out->world_ = std::move(*world);
+    out->flush_sites_ = std::make_shared<rewrite::flush_sites>(std::move(*sites));
     out->settings_ = std::move(*settings);
     out->stress_settings_ = std::move(*stressed);
     out->connection_limit_ = own[param::smtpd_client_connection_count_limit];

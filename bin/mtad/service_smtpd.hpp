@@ -14,6 +14,7 @@
 #include <mta/intake/context.hpp>
 #include <mta/policy/access_policy.hpp>
 #include <mta/policy/world.hpp>
+#include <mta/rewrite/flush_sites.hpp>
 #include <mta/smtp/server_settings.hpp>
 
 #include "client_names.hpp"
@@ -59,6 +60,7 @@ private:
     endpoint where_;
     policy::access_policy policy_;
     std::unique_ptr<policy::world> world_;
+    std::shared_ptr<rewrite::flush_sites> flush_sites_; // for ETRN
     smtp::server_settings settings_, stress_settings_;
     std::vector<std::shared_ptr<listener>> listeners_;
     std::set<smtpd_session*> sessions_; // those that a stop must wake

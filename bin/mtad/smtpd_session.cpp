@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include <mta/core/text.hpp>
+#include <mta/queue/flush_request.hpp>
+
 #include "lookups.hpp"
 #include "smtpd_session.hpp"
 
@@ -14,6 +17,7 @@ using step = smtp::server_session::step;
 namespace {
 
 constexpr net::milliseconds short_wait{1000};
+constexpr net::milliseconds flush_limit{60000}; // a log of many messages takes its time
 constexpr const char* write_trouble = "451 4.3.0 Error: queue file write error";
 constexpr const char* lookup_trouble = "451 4.3.0 Temporary lookup failure";
 
@@ -248,6 +252,36 @@ awaitable<smtp::verdict> smtpd_session::commit() {
     co_return answer;
 }
 
+// Asks the flush service for a try of the mail that waits for the site which the client has named.
+awaitable<smtp::verdict> smtpd_session::flush(smtp::server_session& session) {
+    const std::string site = session.etrn_domain();
+    auto asked = [sites = home_->flush_sites_, site] { return sites->has(site); };
+    const auto eligible = co_await look_up(shared_->owner, asked);
+    auto status = eligible ? result<queue::flush_status>(queue::flush_status::not_eligible)
+                           : result<queue::flush_status>(tl::make_unexpected(eligible.error()));
+    if (eligible && *eligible) {
+        auto job = [request = queue::flush_site_request(site)] {
+            return queue::ask_flush_service("public/flush", request, flush_limit);
+        };
+        status = co_await shared_->owner.local_ipc().run(std::move(job));
+        if (!status && status.error().detail.empty())
+            status.error().detail = "connect to public/flush";
+    }
+    smtp::verdict answer;
+    if (status && *status == queue::flush_status::done)
+        co_return answer;
+    if (status && *status == queue::flush_status::not_eligible) {
+        log_.warning("reject: ETRN " + printable(site) + "... from " + session.peer().text());
+        answer.reply = "459 <" + site + ">: service unavailable";
+        co_return answer;
+    }
+    if (!status)
+        log_.warning(status.error().text());
+    log_.warning("unable to talk to fast flush service");
+    answer.reply = "458 Unable to queue messages";
+    co_return answer;
+}
+
 // Writes what is due and waits for more; tells the protocol what came.
 awaitable<void> smtpd_session::read(smtp::server_session& session) {
     auto& out = session.output();
@@ -305,6 +339,11 @@ awaitable<void> smtpd_session::talk(smtp::server_session& session) {
             break;
         case step::commit: {
             auto answer = co_await commit();
+            session.answer(std::move(answer));
+            break;
+        }
+        case step::flush: {
+            auto answer = co_await flush(session);
             session.answer(std::move(answer));
             break;
         }

@@ -38,6 +38,7 @@ private:
     [[nodiscard]] bool add_line_at_once(smtp::server_session& session);
     [[nodiscard]] boost::asio::awaitable<void> add_line(smtp::server_session& session);
     [[nodiscard]] boost::asio::awaitable<smtp::verdict> commit();
+    [[nodiscard]] boost::asio::awaitable<smtp::verdict> flush(smtp::server_session& session);
     [[nodiscard]] intake::intake_request describe(const smtp::server_session& session) const;
     void refuse_content(smtp::server_session& session, const error& why) const;
     void write_logs(smtp::server_session& session) const;

@@ -9,15 +9,17 @@
 #include <ctime>
 #include <functional>
 
+#include <mta/address/domain_name.hpp>
 #include <mta/config/command_log.hpp>
-#include <mta/core/attr.hpp>
 #include <mta/core/file.hpp>
 #include <mta/core/local_socket.hpp>
 #include <mta/core/text.hpp>
 #include <mta/core/users.hpp>
+#include <mta/queue/flush_request.hpp>
 #include <mta/queue/listing.hpp>
 #include <mta/queue/ordered_reading.hpp>
 #include <mta/queue/spool.hpp>
+#include <mta/rewrite/flush_sites.hpp>
 #include <mta/table/user_rights.hpp>
 
 #include "listing_printer.hpp"
@@ -28,25 +30,10 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// "mx.example.com", "localhost", "[192.0.2.1]", "[IPv6:…]"; never a bare address.
-bool is_valid_site(std::string_view site) {
-    if (site.empty() || site.size() > 255)
-        return false;
-    if (site.front() == '[')
-        return site.size() > 2 && site.back() == ']' &&
-               site.substr(1, site.size() - 2)
-                       .find_first_not_of("0123456789abcdefABCDEF:.IPvipV") == std::string_view::npos;
-    bool letters = false;
-    char before = '.';
-    for (const char c : site) {
-        const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
-        const bool digit = c >= '0' && c <= '9';
-        letters = letters || letter || c == '-' || c == '_';
-        if (!letter && !digit && c != '_' && !(c == '-' && before != '.') && !(c == '.' && before != '.'))
-            return false;
-        before = c;
-    }
-    return letters && before != '-';
+// Bad input on one line of the log.
+std::string shown(std::string_view text) {
+    constexpr std::size_t most = 100;
+    return '"' + printable(text.substr(0, most)) + (text.size() > most ? "...\"" : "\"");
 }
 
 class command {
@@ -239,54 +226,41 @@ private:
         }
     }
 
-    // One request to the flush service; its status.
-    long long ask_flush(const std::string& request) {
-        const char* down = "Cannot flush mail queue - mail system is down";
-        auto fd = connect_local(socket_path("flush"), limit());
-        if (!fd)
-            warn_if_missing("connect to", "flush", fd.error());
-        if (!fd || !send_all(fd->get(), request, limit()))
-            log_.fatal(down);
-        std::string bytes;
-        std::array<char, 1024> chunk{};
-        for (;;) {
-            std::size_t used = 0;
-            auto greeting = attr_list::parse(bytes, &used);
-            if (greeting && greeting->get("protocol") != "queue_flush_protocol")
-                log_.fatal("the flush service does not speak queue_flush_protocol");
-            if (greeting)
-                if (auto answer = attr_list::parse(std::string_view(bytes).substr(used)))
-                    return answer->number("status", -1);
-            auto got = receive_some(fd->get(), chunk.data(), chunk.size(), limit());
-            if (!got || *got == 0 || bytes.size() > 65536)
-                log_.fatal(down);
-            bytes.append(chunk.data(), *got);
-        }
+    // One request to the flush service.
+    queue::flush_status ask_flush(const std::string& request) {
+        const auto status = queue::ask_flush_service(socket_path("flush"), request, limit());
+        if (status && *status != queue::flush_status::failed)
+            return *status;
+        if (!status && status.error().detail.empty())
+            log_.warning("connect to public/flush: " + status.error().code.message());
+        else if (!status)
+            log_.warning(status.error().text());
+        log_.fatal("Cannot flush mail queue - mail system is down");
     }
 
     void flush_one(const std::string& id) {
         check_flush_rights();
         if (!queue::is_valid_queue_id(id))
-            log_.fatal("Cannot flush queue ID - invalid name: \"" + printable(id) + '"');
-        const auto status = ask_flush(attr_writer().put("request", "send_file").put("queue_id", id).finish());
-        if (status != 0)
-            log_.fatal(status == 3 ? "Invalid request: \"" + id + '"'
-                                   : std::string("Cannot flush mail queue - mail system is down"));
+            log_.fatal("Cannot flush queue ID - invalid name: " + shown(id));
+        if (ask_flush(queue::flush_file_request(id)) != queue::flush_status::done)
+            log_.fatal("Invalid request: " + shown(id));
     }
 
     void flush_site() {
         check_flush_rights();
-        const auto shown = '"' + printable(opt_.argument) + '"';
-        if (!is_valid_site(opt_.argument))
-            log_.fatal("Cannot flush mail queue - invalid destination: " + shown);
-        const auto status =
-            ask_flush(attr_writer().put("request", "send_site").put("site", lower(opt_.argument)).finish());
-        if (status == 3)
-            log_.fatal("Invalid request: " + shown);
-        if (status == 4)
-            log_.fatal("Flush service is not configured for destination " + shown);
-        if (status != 0)
-            log_.fatal("Cannot flush mail queue - mail system is down");
+        const auto& site = opt_.argument;
+        if (!address::valid_site(site))
+            log_.fatal("Cannot flush mail queue - invalid destination: " + shown(site));
+        // What is not eligible needs no service to say so.
+        auto sites = rewrite::flush_sites::open(*cfg_);
+        const auto eligible = sites ? sites->has(site) : result<bool>(tl::make_unexpected(sites.error()));
+        if (!eligible)
+            log_.fatal(eligible.error().text());
+        const auto status = *eligible ? ask_flush(queue::flush_site_request(site)) : queue::flush_status::not_eligible;
+        if (status == queue::flush_status::bad_request)
+            log_.fatal("Invalid request: " + shown(site));
+        if (status == queue::flush_status::not_eligible)
+            log_.fatal("Flush service is not configured for destination " + shown(site));
     }
 
     const options& opt_;

@@ -76,6 +76,9 @@ public:
             case step::commit:
                 commit();
                 break;
+            case step::flush: // a caller that wants this has sendmail -qR
+                session_.answer({"458 Unable to queue messages"});
+                break;
             case step::discard:
                 forget();
                 break;

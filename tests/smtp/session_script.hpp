@@ -34,6 +34,7 @@ public:
     std::function<std::string(const server_session&)> policy = [](const server_session&) {
         return std::string();
     };
+    std::string flush_reply;
     std::string commit_reply = "250 2.0.0 Ok: queued as 123456";
 
     // What the session said from the start, or since the last call.
@@ -62,6 +63,7 @@ public:
         std::string content; // lines with "\n"
     };
     std::vector<message> messages; // committed
+    std::vector<std::string> flushed; // sites of ETRN
     int discarded = 0;
     int pauses = 0;
     bool closed = false;
@@ -108,6 +110,10 @@ private:
                     violation = "a message without a recipient";
                 messages.push_back(std::exchange(current_, {}));
                 session_.answer({commit_reply});
+                break;
+            case step::flush:
+                flushed.push_back(session_.etrn_domain());
+                session_.answer({flush_reply});
                 break;
             case step::discard:
                 ++discarded;

@@ -306,7 +306,8 @@ struct access_policy::evaluation {
         case check_stage::end_of_data:
             return walk(rules.end_of_data_, {"<END-OF-MESSAGE>", "End-of-data"});
         case check_stage::etrn:
-            return walk(rules.etrn_, {bracketed(session.etrn_domain()), "Etrn command"});
+            return (!rules.delay_reject_ || (walk(rules.client_, client()) && walk(rules.helo_, helo()))) &&
+                   walk(rules.etrn_, {bracketed(session.etrn_domain()), "Etrn command"});
         }
         return true;
     }

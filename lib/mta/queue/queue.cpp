@@ -1,6 +1,7 @@
 // The one file that compiles this area's .ipp bodies.
 #include <mta/queue/errc.ipp>
 #include <mta/queue/flush_log.ipp>
+#include <mta/queue/flush_request.ipp>
 #include <mta/queue/listing.ipp>
 #include <mta/queue/message_log.ipp>
 #include <mta/queue/queue_file.ipp>

@@ -3,6 +3,7 @@
 #include <mta/rewrite/canonical.ipp>
 #include <mta/rewrite/destination.ipp>
 #include <mta/rewrite/domains.ipp>
+#include <mta/rewrite/flush_sites.ipp>
 #include <mta/rewrite/recipient_check.ipp>
 #include <mta/rewrite/rewriter.ipp>
 #include <mta/rewrite/router.ipp>

@@ -304,15 +304,17 @@ void server_session::do_vrfy(const words& args) {
 void server_session::do_etrn(const words& args) {
     if (transaction_.active)
         return refuse("503 Error: MAIL transaction in progress");
+    if (settings_->helo_required && helo_.empty())
+        return refuse("503 Error: send HELO/EHLO first");
     if (args.size() != 2)
         return refuse("500 Syntax: ETRN domain");
     auto domain = args[1];
     if (domain.front() == '@' || domain.front() == '#')
         domain.remove_prefix(1);
-    if (!address::valid_domain(domain))
+    if (!address::valid_site(domain))
         return refuse("501 Error: invalid parameter syntax");
     recipient_ = {};
-    recipient_.address = std::string(domain);
+    etrn_domain_ = domain;
     check(check_stage::etrn, pending::etrn);
 }
 

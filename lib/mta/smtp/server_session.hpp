@@ -1,7 +1,7 @@
 // One SMTP session, server side, as a state machine: bytes in; replies, questions and message content out.
 //
-// RFC 5321 with PIPELINING, SIZE, VRFY, ETRN (always refused), ENHANCEDSTATUSCODES, 8BITMIME, DSN (RFC 3461)
-// and CHUNKING (RFC 3030). No TLS and no AUTH yet. Reply texts and log lines are those that clients and log
+// RFC 5321 with PIPELINING, SIZE, VRFY, ETRN (RFC 1985), ENHANCEDSTATUSCODES, 8BITMIME, DSN (RFC 3461) and
+// CHUNKING (RFC 3030). No TLS and no AUTH yet. Reply texts and log lines are those that clients and log
 // readers of the reference know (tests/interop/smtpd.py compares them).
 //
 // It owns no socket, clock, table or file. Whoever pumps it calls next() in a loop and does what the step
@@ -85,6 +85,7 @@ public:
         recipient, // recipient() was permitted: keep it, then answer({}) or with what went wrong
         line,      // line(), unterminated(): content. Then next(), or refuse_content() first
         commit,    // all content was given: answer() with the whole reply, 2xx when the message is safe
+        flush,     // mail for etrn_domain() is asked for: have it tried now, then answer({}), or why it is not
         discard,   // forget the message begun, if any; then next()
         close,     // write output() and close
     };
@@ -131,7 +132,7 @@ public:
         return stage_ == check_stage::helo ? new_helo_ : helo_;
     }
     [[nodiscard]] std::string_view protocol() const noexcept { return esmtp_ ? "ESMTP" : "SMTP"; }
-    [[nodiscard]] const std::string& etrn_domain() const noexcept { return recipient_.address; }
+    [[nodiscard]] const std::string& etrn_domain() const noexcept { return etrn_domain_; }
     [[nodiscard]] std::string_view line() const noexcept { return decoder_.text(); }
     [[nodiscard]] bool unterminated() const noexcept { return decoder_.unterminated(); }
     [[nodiscard]] bool in_content() const noexcept { return phase_ == phase::data || phase_ == phase::chunk; }
@@ -163,7 +164,8 @@ private:
         end_of_data,
         commit,
         vrfy,
-        etrn
+        etrn,
+        flush
     };
     enum command_index : unsigned {
         c_helo,
@@ -224,7 +226,7 @@ private:
     std::string command_;    // the current command line, cut at the line limit
     bool line_ready_ = false, too_long_ = false, bare_line_ = false;
     std::string output_, helo_, new_helo_, queue_id_, where_ = "CONNECT", ending_, denied_, content_reply_,
-                                                      ask_;
+                                                      ask_, etrn_domain_;
     phase phase_ = phase::connect;
     pending pending_ = pending::none;
     step pending_step_ = step::check;

@@ -306,8 +306,11 @@ void server_session::answer(verdict v) {
         finish(true);
         break;
     case pending::etrn:
-        warn("reject: ETRN " + recipient_.address + "... from " + peer_.text());
-        refuse("459 <" + recipient_.address + ">: service unavailable");
+        check(check_stage::etrn, pending::flush, step::flush);
+        break;
+    case pending::flush:
+        reply("250 Queuing started");
+        finish(true);
         break;
     case pending::commit:
     case pending::none:
