@@ -35,6 +35,8 @@ CASES = (
     ({"smtpd_etrn_restrictions": "permit_mynetworks, reject"}, ["few"]),
     ({"smtpd_etrn_restrictions": "warn_if_reject reject, permit_auth_destination, reject_unauth_destination, "
                                  "reject_unknown_client_hostname"}, ["few"]),
+    ({"smtpd_etrn_restrictions": "permit_auth_destination, defer_if_permit", "defer_code": "451",
+      "access_map_defer_code": "452"}, ["few", "in a transaction"]),
     ({"fast_flush_domains": ""}, ["few"]))
 
 SITES = ("relay.test", "Relay.TEST", "other.test", "[127.0.0.1]", "127.0.0.1", "a b", "", "x" * 99 + "!", "x" * 100 + "!", "x" * 101 + "!",

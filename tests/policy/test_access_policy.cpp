@@ -125,7 +125,7 @@ TEST_CASE("each rule says its own", "[policy]") {
         {"smtpd_recipient_restrictions = defer\n", "bob@our.test", "a@b.test", "c.test",
          "450 4.3.2 <bob@our.test>: Recipient address rejected: Try again later"},
         {"smtpd_recipient_restrictions = defer_if_permit\n", "bob@our.test", "a@b.test", "c.test",
-         "450 4.3.2 <bob@our.test>: Recipient address rejected: Try again later"},
+         "450 4.7.0 <bob@our.test>: Recipient address rejected: defer_if_permit requested"},
         {"smtpd_recipient_restrictions = defer_if_permit\n", "no@our.test", "a@b.test", "c.test",
          "550 5.1.1 <no@our.test>: Recipient address rejected: User unknown in local recipient table"},
         {"smtpd_helo_restrictions = reject_non_fqdn_helo_hostname\n", "bob@our.test", "a@b.test", "c",
