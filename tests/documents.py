@@ -1,10 +1,11 @@
-"""Fails when a file of the project names a page of docs/ or a fuzz target that is not there, or a page links to nothing."""
+"""Fails when a file of the project names a page of docs/, a test or a fuzz target that is not there, or a page links to
+nothing."""
 import os
 import re
 import sys
 import tempfile
 
-NAMED = re.compile(r"\bdocs/(?:[\w-]+/)*[\w-]+\.(?:md|txt)\b")
+NAMED = re.compile(r"\b(?:docs/(?:[\w-]+/)*[\w-]+\.(?:md|txt)|(?:tests|fuzz)/(?:[\w-]+/)*[\w-]+\.(?:py|cpp))\b")
 TARGET = re.compile(r"\((fuzz_\w+)\)")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 ELSEWHERE = re.compile(r"[a-z]+:")
@@ -38,12 +39,12 @@ def self_check():
     """The check must notice what it is there for."""
     with tempfile.TemporaryDirectory() as root:
         os.makedirs(os.path.join(root, "docs", "inner"))
-        here, there = "docs/", "there.md"
-        for name, text in (("a.hpp", f"// {here}{there}, {here}absent.md, {here}inner/absent.md (fuzz{'_'}absent)\n"),
+        here, there, tests = "docs/", "there.md", "tests/"
+        for name, text in (("a.hpp", f"// {here}{there}, {here}absent.md, {here}inner/absent.md (fuzz{'_'}absent) {tests}absent.py\n"),
                            (here + there, "[one](inner) [two](there.md#part) [three](nowhere.md) [four](https://x.test/y.md)\n")):
             with open(os.path.join(root, name), "w") as file:
                 file.write(text)
-        return len(complaints(root)) == 4
+        return len(complaints(root)) == 5
 
 
 if __name__ == "__main__":

@@ -101,6 +101,8 @@ CLEANED = [
     case("bob", message=b"X: y\n\na\rb\n", name="stray CR"),
     case("bob", message=b"X-Foo: " + b"y" * 2050 + b"\n" + (b" " + b"z" * 1000 + b"\n") * 110 + b"To: a\n\nbody\n",
          name="huge header"),
+    *(case("bob", message=b"X-Foo: " + b"y" * 985 + b"\n" + (b" " + b"z" * 1000 + b"\n") * 101 + b" " + b"w" * more + b"\nTo: a\n\nbody\n",
+           name=f"a header at its limit, {more}") for more in range(198, 210)),
     case("bob", message=b"To: " + b"y" * 2500 + b"@foo, z\n\nbody\n", name="huge address"),
     case("-G", "-f", "a", "bob", message=b"To: bob, Carl <carl>\nBcc: x\nReturn-Path: z\n\nx\n", name="remote context"),
     case("-f", "alice", "-v", "-N", "delay", "-V", "id", "-R", "hdrs", "-XV", "-B", "8BITMIME", "bob", name="all attributes"),

@@ -148,7 +148,7 @@ struct access_policy::evaluation {
         case rule::defer:
             return refuse(rules.codes_.try_later, "4.3.2", about, "Try again later");
         case rule::defer_if_permit:
-            deferred = rules.codes_.try_later + " 4.7.0 " + about.name + ": " + std::string(about.what) +
+            deferred = "450 4.7.0 " + about.name + ": " + std::string(about.what) +
                        " rejected: defer_if_permit requested";
             return outcome::none;
         case rule::permit_mynetworks: {
