@@ -1,9 +1,10 @@
-"""Programs that send mail through sendmail, and what arrives: mailx, mutt, git send-email; the command lines of cron, at, anacron,
-PHP's mail(), Rails and others, each with the message that it writes."""
+"""Programs that send mail through sendmail, and what arrives: mailx, mutt, git send-email, PHP's mail(), cron; the command lines of
+at, anacron, cronie, Rails and others, each with the message that it writes."""
 import email
 import email.policy
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -112,6 +113,78 @@ def programs(checks, server, directory, root):
     git(checks, server, directory, root, sendmail, environment, send)
 
 
+def php(checks, server, directory, root):
+    """mail() itself, as web applications call it."""
+    if not os.path.exists(f"{root}/usr/bin/php8.2"):
+        checks.note("PHP is not there: run scripts/fetch-clients again")
+        return
+    script = os.path.join(directory, "mail.php")
+    for name, parameters, sender in (("PHP's own mail()", "", "root@example.test"),
+                                     ("PHP's own mail() with a sender", "-fweb@example.test", "web@example.test")):
+        with open(script, "w") as file:
+            file.write("""<?php $ok = mail("Box <box@box.test>", "by PHP", file_get_contents("php://stdin"),
+                ["From" => "web@example.test", "Cc" => "ann@box.test", "Bcc" => "kim@box.test", "MIME-Version" => "1.0",
+                 "Content-Type" => "text/plain; charset=UTF-8", "Content-Transfer-Encoding" => "8bit"], "%s"); exit($ok ? 0 : 3);""" % parameters)
+        done = subprocess.run([f"{root}/usr/bin/php8.2", "-n", "-d", f"sendmail_path={server.directory}/bin/sendmail -t -i", script],
+                              input=BODY.encode(), capture_output=True, cwd="/", timeout=60,
+                              env={**server.environment(), "LD_LIBRARY_PATH": f"{root}/usr/lib/x86_64-linux-gnu"})
+        found = arrived(server, ["box", "ann", "kim"])
+        checks.ok(done.returncode == 0 and not done.stderr and sorted(found) == ["ann", "box", "kim"]
+                  and all(len(one) == 1 for one in found.values()), f"{name}: one message for each recipient",
+                  f"{done}\n{found.keys()}\n{server.log()[-1500:]}")
+        if found.get("box"):
+            message = parsed(found["box"][0])
+            checks.equal((message["Subject"], message["From"], message["Bcc"], text_of(message).rstrip("\n")),
+                         ("by PHP", "web@example.test", None, BODY.rstrip("\n")), f"{name}: header and text")
+            checks.equal(found["box"][0].split(b"\n", 1)[0].decode(), f"Return-Path: <{sender}>", f"{name}: the envelope sender")
+
+
+# In a mount namespace: no crontab but ours, and no other program than ours behind /usr/sbin/sendmail.
+CRON_WORLD = """
+set -e
+mount -t tmpfs none /var/spool
+mount -t tmpfs none /run
+[ -L /var/run ] || mount -t tmpfs none /var/run
+[ ! -d /etc/cron.d ] || mount -t tmpfs none /etc/cron.d
+[ ! -e /etc/crontab ] || mount --bind /dev/null /etc/crontab
+mkdir -p /var/spool/cron/crontabs
+cp "$0/crontab" /var/spool/cron/crontabs/root
+chmod 600 /var/spool/cron/crontabs/root
+mount --bind "$0/sbin" /usr/sbin
+exec "$@" -f
+"""
+
+
+def cron(checks, server, directory, root):
+    """The daemon itself, with a job that runs when it starts."""
+    if os.geteuid() != 0 or not os.path.exists(f"{root}/usr/sbin/cron"):
+        checks.note("cron: no root, or not there: run scripts/fetch-clients again")
+        return
+    place = os.path.join(directory, "cron")
+    os.makedirs(os.path.join(place, "sbin"))
+    with open(os.path.join(place, "crontab"), "w") as file:
+        file.write(f"MAILTO=box@box.test\n@reboot cat {place}/output\n")
+    with open(os.path.join(place, "output"), "w") as file:
+        file.write(BODY)
+    sendmail = os.path.join(place, "sbin", "sendmail")
+    with open(sendmail, "w") as file:
+        file.write(f'#!/bin/sh\nMAIL_CONFIG={server.config} exec {server.directory}/bin/sendmail "$@"\n')
+    os.chmod(sendmail, 0o755)
+    daemon = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c", CRON_WORLD, place, f"{root}/usr/sbin/cron"],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        found = arrived(server, ["box"])
+    finally:
+        os.killpg(daemon.pid, signal.SIGKILL)
+        said = daemon.communicate()[0]
+    if not checks.ok(sorted(found) == ["box"] and len(found["box"]) == 1, "cron itself: one message", f"{said}\n{server.log()[-1500:]}"):
+        return
+    message = parsed(found["box"][0])
+    checks.ok(message["Subject"].startswith("Cron <root@") and b"\nFrom: root@example.test (Cron Daemon)\n" in found["box"][0],
+              "cron itself: the header", str(found["box"][0][:1000]))
+    checks.equal(text_of(message).rstrip("\n"), BODY.rstrip("\n"), "cron itself: the output of the job")
+
+
 def git(checks, server, directory, root, sendmail, environment, send):
     if not shutil.which("git") or not shutil.which("perl"):
         checks.note("git send-email: no git or no perl")
@@ -151,8 +224,10 @@ def main(checks):
             forms(checks, server)
             if os.path.isdir(root):
                 programs(checks, server, directory, root)
+                php(checks, server, directory, root)
+                cron(checks, server, directory, root)
             else:
-                checks.note("mailx, mutt and git send-email are not there: run scripts/fetch-clients")
+                checks.note("mailx, mutt, git send-email, PHP and cron are not there: run scripts/fetch-clients")
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
