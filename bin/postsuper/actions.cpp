@@ -13,18 +13,14 @@ namespace mta::postsuper {
 
 using queue::directory;
 
-namespace {
-const std::vector<directory> all_logs = {directory::bounce, directory::defer, directory::trace};
-}
-
 result<bool> actions::remove(const found_file& file) {
-    auto gone = unlink_all(file, all_logs);
+    auto gone = unlink_all(file, message_logs);
     if (gone && *gone)
         ++tally_.deleted;
     return gone;
 }
 
-result<bool> actions::unlink_all(const found_file& file, const std::vector<directory>& logs) const {
+result<bool> actions::unlink_all(const found_file& file, std::span<const directory> logs) const {
     // The logs first: a log without a message would stay for ever.
     if (queue::is_valid_queue_id(file.id))
         for (const auto log : logs)
@@ -45,7 +41,7 @@ result<void> actions::remove_all(directory which, const std::function<bool()>& i
     // Most queues have no bounce and no trace log at all: nobody asks for them message by message then.
     std::vector<directory> logs;
     std::vector<directory> absent;
-    for (const auto log : all_logs) {
+    for (const auto log : message_logs) {
         auto there = queue::has_files(spool_, log);
         if (!there)
             return tl::make_unexpected(there.error());

@@ -7,7 +7,9 @@
 
 #include <sys/stat.h>
 
+#include <array>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +18,10 @@
 #include <mta/queue/spool.hpp>
 
 namespace mta::postsuper {
+
+// The directories that hold a file of the message's name.
+inline constexpr std::array<queue::directory, 3> message_logs = {queue::directory::bounce, queue::directory::defer,
+                                                                 queue::directory::trace};
 
 // A file found in a queue: by its ID (then directory_fd is that of the spool and path leads from there), or
 // by a scan.
@@ -60,7 +66,7 @@ public:
 
 private:
     // Safe on several threads.
-    [[nodiscard]] result<bool> unlink_all(const found_file& file, const std::vector<queue::directory>& logs) const;
+    [[nodiscard]] result<bool> unlink_all(const found_file& file, std::span<const queue::directory> logs) const;
     [[nodiscard]] result<bool> move(const found_file& file, queue::directory to, unsigned long& counter);
 
     const queue::spool& spool_;

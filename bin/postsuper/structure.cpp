@@ -6,16 +6,17 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <ctime>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include <mta/core/unique_fd.hpp>
 #include <mta/queue/ordered_reading.hpp>
 #include <mta/queue/spread_scan.hpp>
 
+#include "actions.hpp"
 #include "name_filter.hpp"
 
 namespace mta::postsuper {
@@ -27,7 +28,6 @@ using queue::scan_entry;
 
 constexpr std::string_view fix_suffix = "#FIX";
 constexpr std::time_t leftover_age = std::time_t{7} * 24 * 3600;
-constexpr std::array<directory, 3> logs = {directory::bounce, directory::defer, directory::trace};
 
 bool holds_messages(directory which) {
     return which == directory::hold || which == directory::incoming || which == directory::active ||
@@ -39,7 +39,7 @@ public:
     repairer(const queue::spool& spool, const repair_options& options) : spool_(spool), options_(options) {}
 
     result<repair_result> run(const std::vector<directory>& queues) {
-        for (const auto log : logs) {
+        for (const auto log : message_logs) {
             auto there = queue::has_files(spool_, log);
             if (!there || *there) // one that cannot be read says so when it is needed
                 present_logs_.push_back(log);
@@ -49,7 +49,7 @@ public:
                 return tl::make_unexpected(done.error());
         if (changes_ && !stopped_) {
             auto all = queues;
-            for (const auto log : logs) // they were renamed along with their messages
+            for (const auto log : message_logs) // they were renamed along with their messages
                 if (std::find(all.begin(), all.end(), log) == all.end())
                     all.push_back(log);
             for (const auto which : all)
@@ -162,18 +162,19 @@ private:
     // for the other's.
     bool perhaps_taken(const std::string& name) {
         std::call_once(names_listed_, [this] {
+            names_.emplace();
             for (const auto which : {directory::maildrop, directory::incoming, directory::active, directory::deferred,
                                      directory::hold})
                 if (!queue::scan(
                         spool_, which,
                         [this](const scan_entry& entry) {
-                            names_.add(entry.name);
+                            names_->add(entry.name);
                             return queue::scan_step::go_on;
                         },
                         [this](const error&) { names_unknown_ = true; }))
                     names_unknown_ = true;
         });
-        return names_unknown_ || names_.perhaps(name);
+        return names_unknown_ || names_->perhaps(name);
     }
 
     // In one step. The logs first: a repair that was killed in between is finished by the next one.
@@ -268,7 +269,7 @@ private:
     const repair_options& options_;
     std::vector<directory> present_logs_; // those that hold anything
     std::once_flag names_listed_;
-    name_filter names_; // of all messages as they were
+    std::optional<name_filter> names_; // of all messages as they were
     std::atomic<bool> names_unknown_ = false;
     std::mutex warning_;
     std::atomic<unsigned long> renamed_ = 0;
