@@ -247,4 +247,5 @@ def main(checks):
         theirs.remove()
 
 
-harness.run(main)
+if __name__ == "__main__":
+    harness.run(main)
