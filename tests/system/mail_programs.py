@@ -124,7 +124,8 @@ def php(checks, server, directory, root):
         with open(script, "w") as file:
             file.write("""<?php $ok = mail("Box <box@box.test>", "by PHP", file_get_contents("php://stdin"),
                 ["From" => "web@example.test", "Cc" => "ann@box.test", "Bcc" => "kim@box.test", "MIME-Version" => "1.0",
-                 "Content-Type" => "text/plain; charset=UTF-8", "Content-Transfer-Encoding" => "8bit"], "%s"); exit($ok ? 0 : 3);""" % parameters)
+                 "Content-Type" => "text/plain; charset=UTF-8", "Content-Transfer-Encoding" => "8bit"], "%s");
+                exit($ok ? 0 : 3);""" % parameters)
         done = subprocess.run([f"{root}/usr/bin/php8.2", "-n", "-d", f"sendmail_path={server.directory}/bin/sendmail -t -i", script],
                               input=BODY.encode(), capture_output=True, cwd="/", timeout=60,
                               env={**server.environment(), "LD_LIBRARY_PATH": f"{root}/usr/lib/x86_64-linux-gnu"})
