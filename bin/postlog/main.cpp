@@ -65,7 +65,7 @@ int postlog_main(int argc, char** argv) {
     lines.show_tag();
     if (tag)
         lines.set_tag(*tag);
-    lines.use(*cfg);
+    lines.use_checked(*cfg);
     if (const auto words = options.operands(); !words.empty()) {
         lines.log().log(level, mta::join(words, " "));
         return 0;

@@ -59,7 +59,7 @@ public:
         auto cfg = configuration::load(where->directory);
         if (!cfg)
             log_.fatal(cfg.error());
-        log_.use(*cfg);
+        log_.use_checked(*cfg);
         become_owner(*cfg);
         auto opened = queue::spool::open(queue::spool_options_from(*cfg));
         if (!opened)

@@ -34,7 +34,7 @@ int run(int argc, char** argv) {
     const auto cfg = mta::configuration::load(where->directory);
     if (!cfg)
         log.fatal(cfg.error());
-    log.use(*cfg);
+    log.use_checked(*cfg);
     const auto asked = mta::sendmail::parse(words, log);
     return mta::sendmail::run(asked, *cfg, log);
 }

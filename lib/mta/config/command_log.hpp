@@ -32,6 +32,8 @@ public:
 
     // From now on the mail log is where this configuration says. Prints the warnings of loading it.
     void use(const configuration& cfg);
+    // The same for what ordinary commands need; fatal by check_common_settings().
+    void use_checked(const configuration& cfg);
 
     // Standard error shows the tag ("postfix/postfix-script: …") instead of the program's name.
     void show_tag() { show_tag_ = true; }

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include <mta/config/common_settings.hpp>
 #include <mta/config/locate.hpp>
 #include <mta/core/text.hpp>
 
@@ -55,7 +56,7 @@ configuration command_log::load(std::optional<std::string_view> directory) {
     auto cfg = configuration::load(where->directory);
     if (!cfg)
         fatal(cfg.error());
-    use(*cfg);
+    use_checked(*cfg);
     return std::move(*cfg);
 }
 
@@ -68,6 +69,12 @@ void command_log::use(const configuration& cfg) {
     log_.reset();
     for (const auto& line : cfg.warnings())
         warning(line);
+}
+
+void command_log::use_checked(const configuration& cfg) {
+    use(cfg);
+    if (const auto sane = check_common_settings(cfg); !sane)
+        fatal(sane.error());
 }
 
 const logger& command_log::log() {

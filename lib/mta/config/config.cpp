@@ -36,6 +36,8 @@
 
 #include <mta/config/locate.ipp>
 
+#include <mta/config/common_settings.ipp>
+
 #include <mta/config/command_log.ipp>
 
 #include <mta/config/edit.ipp>

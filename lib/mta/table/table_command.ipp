@@ -90,7 +90,7 @@ int run_table_command(std::span<const char* const> words, const command_style& s
     auto cfg = config::configuration::load(where->directory);
     if (!cfg)
         log.fatal(cfg.error());
-    log.use(*cfg);
+    log.use_checked(*cfg);
     if (reader.operands().empty())
         log.fatal(style.usage);
     check_message_keys(options, log);
