@@ -1,5 +1,9 @@
 #include <catch2/catch.hpp>
 
+#include <sys/socket.h>
+
+#include <mta/core/local_socket.hpp>
+#include <mta/table/memcache_protocol.hpp>
 #include <mta/table/network_protocols.hpp>
 #include <mta/table/redis_protocol.hpp>
 
@@ -50,6 +54,58 @@ TEST_CASE("netstrings and what socketmap servers say in them", "[table][network]
         CAPTURE(bad);
         CHECK(read_socketmap_reply(bad).error().code == mta::errc::temporary);
     }
+}
+
+namespace {
+
+// A server that says this and nothing more, whatever it is asked.
+std::unique_ptr<client_stream> server_that_says(std::string_view bytes) {
+    auto ends = mta::socket_pair(SOCK_STREAM);
+    REQUIRE(ends);
+    REQUIRE(::send(ends->second.get(), bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()));
+    ::shutdown(ends->second.get(), SHUT_WR);
+    static mta::unique_fd other; // the question goes somewhere
+    other = std::move(ends->second);
+    return client_stream::adopt(std::move(ends->first), std::chrono::seconds(5));
+}
+
+} // namespace
+
+TEST_CASE("memcached's answer to get is the key's value, or nothing, or an error", "[table][network]") {
+    constexpr memcache_limits limits{40, 5};
+    const auto get = [&](std::string_view said) { return memcache_get(*server_that_says(said), "k", limits); };
+    CHECK(get("END\r\n").value() == std::nullopt);
+    CHECK(get("VALUE k 0 5\r\na\r\nbc\r\nEND\r\n").value() == "a\r\nbc");
+    CHECK(get("VALUE k 0 0\r\n\r\nEND\r\n").value() == "");
+    CHECK(get("VALUE k 0 1 77\r\nx\r\nEND\r\n").value() == "x");
+    const std::string_view whole = "VALUE k 0 1\r\nx\r\nEND\r\n";
+    for (std::size_t size = 0; size < whole.size(); ++size) {
+        CAPTURE(size);
+        CHECK_FALSE(get(whole.substr(0, size)));
+    }
+    const auto [said, why] = GENERATE(table<const char*, mta::errc>({
+        {"VALUE k 0 6\r\nabcdef\r\nEND\r\n", mta::errc::too_large},
+        {"VALUE k 0 99999999999999999999\r\n", mta::errc::malformed},
+        {"VALUE k 0 -1\r\n\r\nEND\r\n", mta::errc::malformed},
+        {"VALUE j 0 1\r\nx\r\nEND\r\n", mta::errc::malformed},
+        {"VALUE k 0\r\nx\r\nEND\r\n", mta::errc::malformed},
+        {"VALUE k 0 1\r\nxy\r\nEND\r\n", mta::errc::malformed},
+        {"ERROR\r\n", mta::errc::malformed},
+        {"\r\n", mta::errc::malformed},
+        {"VALUE kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk 0 1\r\n", mta::errc::too_large},
+        {"END\r\nEND\r\n", mta::errc::malformed},
+    }));
+    CAPTURE(said);
+    CHECK(get(said).error().code == why);
+}
+
+TEST_CASE("memcached stores, or says why not", "[table][network]") {
+    const auto set = [](std::string_view said) { return memcache_set(*server_that_says(said), {"k", "v", 0, 0}, {}); };
+    CHECK(set("STORED\r\n"));
+    CHECK(set("NOT_STORED\r\n").error().code == mta::errc::temporary);
+    CHECK(set("SERVER_ERROR out of memory\r\n").error().text().find("out of memory") != std::string::npos);
+    CHECK_FALSE(set("STORED\r\nSTORED\r\n"));
+    CHECK_FALSE(set("STORE"));
 }
 
 TEST_CASE("a Redis command carries lengths, not quotes", "[table][network]") {

@@ -7,6 +7,7 @@
 #include <mta/table/environment.hpp>
 #include <mta/table/host_settings.hpp>
 #include <mta/table/key_filter.hpp>
+#include <mta/table/memcache_protocol.hpp>
 #include <mta/table/query_template.hpp>
 #include <mta/table/registry.hpp>
 #include <mta/table/settings_reader.hpp>
@@ -18,7 +19,7 @@ namespace {
 struct memcache_options {
     std::string server, backup;
     long long flags = 0, ttl = 0;
-    std::size_t line_limit = 0, data_limit = 0;
+    memcache_limits limits;
     long long tries = 0;
     std::chrono::seconds pause{}, timeout{};
 };
@@ -73,11 +74,11 @@ private:
             asked = servers_.ask([&](client_stream& server, std::string& why) {
                 connected = true;
                 server.start_question(options_.timeout);
-                result<void> done = exchange(server);
-                if (done && !server.has_surplus())
+                const result<void> done = exchange(server);
+                if (done)
                     return trial::done;
-                why = done ? "the server answers more than it was asked" : done.error().text();
-                return done ? trial::broken : client_stream::after(done.error());
+                why = done.error().text();
+                return client_stream::after(done.error());
             });
             if (asked || !connected)
                 break;
@@ -88,27 +89,10 @@ private:
     result<std::optional<std::string>> fetch(const std::string& key) {
         std::optional<std::string> value;
         auto asked = try_often([&](client_stream& server) -> result<void> {
-            if (auto sent = server.send("get " + key + "\r\n"); !sent)
-                return sent;
-            const auto line = server.read_until("\r\n", options_.line_limit);
-            if (!line)
-                return tl::make_unexpected(line.error());
-            if (*line == "END")
-                return {};
-            // "VALUE KEY FLAGS SIZE", perhaps with more words after it.
-            const auto words = split(*line, " ");
-            const auto size = words.size() >= 4 ? parse_integer(words[3]) : result<long long>(-1);
-            if (words.size() < 4 || words[0] != "VALUE" || words[1] != key || !size || *size < 0)
-                return fail(errc::malformed, "the server's answer is not understood: \"" + printable(line->substr(0, 100)) + "\"");
-            if (static_cast<std::size_t>(*size) > options_.data_limit)
-                return fail(errc::too_large, "the value is longer than data_size_limit = " + std::to_string(options_.data_limit));
-            auto bytes = server.read_bytes(static_cast<std::size_t>(*size));
-            if (!bytes)
-                return tl::make_unexpected(bytes.error());
-            const auto end = server.read_bytes(7);
-            if (!end || *end != "\r\nEND\r\n")
-                return end ? fail(errc::malformed, "the server's answer is not understood") : failure(end.error());
-            value = std::move(*bytes);
+            auto found = memcache_get(server, key, options_.limits);
+            if (!found)
+                return tl::make_unexpected(found.error());
+            value = std::move(*found);
             return {};
         });
         if (!asked)
@@ -118,18 +102,10 @@ private:
 
     // What cannot be stored is looked up again.
     void store(const std::string& key, const std::string& value) {
-        if (value.size() > options_.data_limit)
+        if (value.size() > options_.limits.data)
             return;
-        const auto command = "set " + key + " " + std::to_string(options_.flags) + " " + std::to_string(options_.ttl) +
-                             " " + std::to_string(value.size()) + "\r\n" + value + "\r\n";
-        const auto asked = try_often([&](client_stream& server) -> result<void> {
-            if (auto sent = server.send(command); !sent)
-                return sent;
-            const auto line = server.read_until("\r\n", options_.line_limit);
-            if (!line)
-                return tl::make_unexpected(line.error());
-            return *line == "STORED" ? result<void>() : fail(errc::temporary, "update failed: " + printable(*line));
-        });
+        const memcache_entry entry{key, value, options_.flags, options_.ttl};
+        const auto asked = try_often([&](client_stream& server) { return memcache_set(server, entry, options_.limits); });
         if (!asked)
             current_log().warning("database " + name() + ": " + asked.error().text());
     }
@@ -153,8 +129,8 @@ result<table_ptr> open_memcache(const std::string& name, const open_options& opt
     out.backup = read.text("backup");
     out.flags = read.number("flags", 0);
     out.ttl = read.number("ttl", 3600);
-    out.line_limit = static_cast<std::size_t>(read.number("line_size_limit", 1024, 1));
-    out.data_limit = static_cast<std::size_t>(read.number("data_size_limit", 10240, 1));
+    out.limits.line = static_cast<std::size_t>(read.number("line_size_limit", 1024, 1));
+    out.limits.data = static_cast<std::size_t>(read.number("data_size_limit", 10240, 1));
     out.tries = read.number("max_try", 2, 1);
     out.pause = std::chrono::seconds(read.number("retry_pause", 1, 1));
     out.timeout = std::chrono::seconds(read.number("timeout", 2, 1));

@@ -3,7 +3,8 @@
 // tcp: (tcp_table(5)): "get KEY\n" with %XX; "200 VALUE\n", "400 REASON\n", "500 REASON\n".
 // socketmap: (socketmap_table(5)): netstrings "NAME KEY"; "OK VALUE", "NOTFOUND ", "TEMP …", "TIMEOUT …", "PERM …".
 //
-// No I/O. Safe on hostile answers (fuzz_table_protocols): what does not fit is an error, never "not found".
+// No I/O but in the two functions that take a client_stream. Safe on hostile answers (fuzz_protocols): what does not
+// fit is an error, never "not found".
 #pragma once
 
 #include <optional>
@@ -11,6 +12,7 @@
 #include <string_view>
 
 #include <mta/core/result.hpp>
+#include <mta/table/client_stream.hpp>
 
 namespace mta::table {
 
@@ -31,5 +33,10 @@ inline constexpr std::size_t socketmap_reply_limit = 100'000;
 
 // bytes are those within the netstring.
 [[nodiscard]] result<std::optional<std::string>> read_socketmap_reply(std::string_view bytes);
+
+// Asks, and returns the answer for read_tcp_reply() and read_socketmap_reply(). After an error, which is also that more came
+// than one answer, the stream is of no more use.
+[[nodiscard]] result<std::string> ask_tcp(client_stream& server, std::string_view key);
+[[nodiscard]] result<std::string> ask_socketmap(client_stream& server, std::string_view map, std::string_view key);
 
 } // namespace mta::table

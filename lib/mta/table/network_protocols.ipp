@@ -92,4 +92,38 @@ result<std::optional<std::string>> read_socketmap_reply(std::string_view bytes) 
     return not_understood(bytes);
 }
 
+result<std::string> ask_tcp(client_stream& server, std::string_view key) {
+    if (auto sent = server.send("get " + percent_encode(key) + "\n"); !sent)
+        return tl::make_unexpected(sent.error());
+    auto line = server.read_until("\n", tcp_reply_limit - 1);
+    if (line && server.has_surplus())
+        return fail(errc::temporary, "the server answers more than it was asked");
+    return line;
+}
+
+result<std::string> ask_socketmap(client_stream& server, std::string_view map, std::string_view key) {
+    if (auto sent = server.send(netstring(std::string(map) + " " + std::string(key))); !sent)
+        return tl::make_unexpected(sent.error());
+    // Byte by byte, so that what is no netstring is known at once.
+    result<std::size_t> size = fail(errc::malformed, "no netstring");
+    for (std::string digits;;) {
+        const auto byte = server.read_bytes(1);
+        if (!byte)
+            return byte;
+        if (*byte != ":")
+            size = netstring_size(digits += *byte, socketmap_reply_limit);
+        if (!size)
+            return tl::make_unexpected(size.error());
+        if (*byte == ":")
+            break;
+    }
+    auto bytes = server.read_bytes(*size + 1);
+    if (!bytes)
+        return bytes;
+    if (bytes->back() != ',' || server.has_surplus())
+        return fail(errc::malformed, "no netstring");
+    bytes->pop_back();
+    return bytes;
+}
+
 } // namespace mta::table

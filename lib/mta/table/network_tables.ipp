@@ -16,19 +16,21 @@ public:
     table_answer lookup(std::string_view key) final {
         if (!is_sendable(key, name()))
             return std::nullopt;
-        table_answer answer = fail(errc::temporary, "no answer");
+        std::string answer;
         auto asked = servers_.ask([&](client_stream& server, std::string& why) {
             server.start_question(limit_);
-            answer = ask(server, key);
-            // An error of the protocol leaves the stream at an unknown place; one that the server told does not.
-            if (answer || answer_is_told_)
+            auto told = ask(server, key);
+            if (told) {
+                answer = std::move(*told);
                 return trial::done;
-            why = answer.error().text();
-            return client_stream::after(answer.error());
+            }
+            // An error of the protocol leaves the stream at an unknown place; one that the server tells does not.
+            why = told.error().text();
+            return client_stream::after(told.error());
         });
         if (!asked)
             return tl::make_unexpected(asked.error());
-        return answer;
+        return read(answer);
     }
 
 protected:
@@ -37,16 +39,11 @@ protected:
           servers_({host}, [limit](const server_address& to) { return client_stream::open(to, {}, limit); },
                    [this](const std::string& why) { current_log().warning(this->name() + ": " + why); }, {}) {}
 
-    virtual table_answer ask(client_stream& server, std::string_view key) = 0;
-    // The answer was whole, whatever it says.
-    table_answer told(table_answer answer) {
-        answer_is_told_ = true;
-        return answer;
-    }
-    void start() { answer_is_told_ = false; }
+    // What the server says, whole, and what it means.
+    virtual result<std::string> ask(client_stream& server, std::string_view key) = 0;
+    virtual table_answer read(std::string_view answer) = 0;
 
 private:
-    bool answer_is_told_ = false;
     std::chrono::milliseconds limit_;
     server_pool<client_stream> servers_;
 };
@@ -59,17 +56,8 @@ public:
     explicit tcp_table(const std::string& name) : question_table("tcp:" + name, whole_keys, name, network_limit) {}
 
 private:
-    table_answer ask(client_stream& server, std::string_view key) override {
-        start();
-        if (auto sent = server.send("get " + percent_encode(key) + "\n"); !sent)
-            return tl::make_unexpected(sent.error());
-        const auto line = server.read_until("\n", tcp_reply_limit - 1);
-        if (!line)
-            return tl::make_unexpected(line.error());
-        if (server.has_surplus())
-            return fail(errc::temporary, "the server answers more than it was asked");
-        return told(read_tcp_reply(*line));
-    }
+    result<std::string> ask(client_stream& server, std::string_view key) override { return ask_tcp(server, key); }
+    table_answer read(std::string_view answer) override { return read_tcp_reply(answer); }
 };
 
 class socketmap_table final : public question_table {
@@ -78,23 +66,9 @@ public:
         : question_table("socketmap:" + name, whole_keys, host, network_limit), map_(std::move(map)) {}
 
 private:
-    table_answer ask(client_stream& server, std::string_view key) override {
-        start();
-        if (auto sent = server.send(netstring(map_ + " " + std::string(key))); !sent)
-            return tl::make_unexpected(sent.error());
-        const auto digits = server.read_until(":", 9);
-        if (!digits)
-            return tl::make_unexpected(digits.error());
-        const auto size = netstring_size(*digits, socketmap_reply_limit);
-        if (!size)
-            return tl::make_unexpected(size.error());
-        const auto bytes = server.read_bytes(*size + 1);
-        if (!bytes)
-            return tl::make_unexpected(bytes.error());
-        if (bytes->back() != ',' || server.has_surplus())
-            return fail(errc::malformed, "no netstring");
-        return told(read_socketmap_reply(std::string_view(*bytes).substr(0, *size)));
-    }
+    result<std::string> ask(client_stream& server, std::string_view key) override { return ask_socketmap(server, map_, key); }
+    table_answer read(std::string_view answer) override { return read_socketmap_reply(answer); }
+
     std::string map_;
 };
 
