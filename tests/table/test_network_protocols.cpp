@@ -71,6 +71,21 @@ std::unique_ptr<client_stream> server_that_says(std::string_view bytes) {
 
 } // namespace
 
+TEST_CASE("a server that says what nobody asked for, or hangs up, is asked no question", "[table][network]") {
+    auto ends = mta::socket_pair(SOCK_STREAM);
+    REQUIRE(ends);
+    const auto server = client_stream::adopt(std::move(ends->first), std::chrono::seconds(5));
+    CHECK(server->start_question(std::chrono::seconds(5)));
+    REQUIRE(::send(ends->second.get(), "200 a\n200 b\n", 12, 0) == 12);
+    CHECK(server->start_question(std::chrono::seconds(5)).error().code == mta::errc::malformed);
+    CHECK(server->read_until("\n", 10).value() == "200 a");
+    CHECK(server->start_question(std::chrono::seconds(5)).error().code == mta::errc::malformed);
+    CHECK(server->read_until("\n", 10).value() == "200 b");
+    CHECK(server->start_question(std::chrono::seconds(5)));
+    ends->second.reset();
+    CHECK(server->start_question(std::chrono::seconds(5)).error().code == mta::errc::closed);
+}
+
 TEST_CASE("memcached's answer to get is the key's value, or nothing, or an error", "[table][network]") {
     constexpr memcache_limits limits{40, 5};
     const auto get = [&](std::string_view said) { return memcache_get(*server_that_says(said), "k", limits); };

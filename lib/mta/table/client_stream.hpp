@@ -25,8 +25,9 @@ public:
     // A stream that is connected already.
     [[nodiscard]] static std::unique_ptr<client_stream> adopt(unique_fd fd, std::chrono::milliseconds limit);
 
-    // From now on everything must be done within limit.
-    void start_question(std::chrono::milliseconds limit) { deadline_ = std::chrono::steady_clock::now() + limit; }
+    // From now on everything must be done within limit. An error when the server has closed the stream meanwhile, or has said
+    // something that nobody asked for: it would be taken for the next answer.
+    [[nodiscard]] result<void> start_question(std::chrono::milliseconds limit);
 
     [[nodiscard]] result<void> send(std::string_view bytes);
     // Bytes up to and without end, at most most of them (else errc::too_large).
@@ -41,12 +42,13 @@ public:
     }
 
 private:
-    client_stream(unique_fd fd, std::chrono::milliseconds limit) : fd_(std::move(fd)) { start_question(limit); }
+    client_stream(unique_fd fd, std::chrono::milliseconds limit)
+        : fd_(std::move(fd)), deadline_(std::chrono::steady_clock::now() + limit) {}
     [[nodiscard]] result<void> wait(short events) const;
     [[nodiscard]] result<void> fill();
 
     unique_fd fd_;
-    std::chrono::steady_clock::time_point deadline_{};
+    std::chrono::steady_clock::time_point deadline_;
     std::string buffer_;
     std::size_t at_ = 0;
 };

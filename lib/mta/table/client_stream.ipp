@@ -82,6 +82,17 @@ std::unique_ptr<client_stream> client_stream::adopt(unique_fd fd, std::chrono::m
     return std::unique_ptr<client_stream>(new client_stream(std::move(fd), limit));
 }
 
+result<void> client_stream::start_question(std::chrono::milliseconds limit) {
+    deadline_ = std::chrono::steady_clock::now() + limit;
+    char byte = 0;
+    const auto got = has_surplus() ? 1 : ::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (got == 0)
+        return fail(errc::closed, "the server closed the connection");
+    if (got > 0)
+        return fail(errc::malformed, "the server says what nobody asked for");
+    return errno == EAGAIN || errno == EINTR ? result<void>() : fail_errno("receive");
+}
+
 result<void> client_stream::wait(short events) const { return wait_until(fd_.get(), events, deadline_); }
 
 result<void> client_stream::send(std::string_view bytes) {

@@ -73,8 +73,8 @@ private:
             bool connected = false;
             asked = servers_.ask([&](client_stream& server, std::string& why) {
                 connected = true;
-                server.start_question(options_.timeout);
-                const result<void> done = exchange(server);
+                const auto ready = server.start_question(options_.timeout);
+                const result<void> done = ready ? exchange(server) : ready;
                 if (done)
                     return trial::done;
                 why = done.error().text();

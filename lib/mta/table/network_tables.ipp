@@ -18,8 +18,8 @@ public:
             return std::nullopt;
         std::string answer;
         auto asked = servers_.ask([&](client_stream& server, std::string& why) {
-            server.start_question(limit_);
-            auto told = ask(server, key);
+            const auto ready = server.start_question(limit_);
+            auto told = ready ? ask(server, key) : tl::make_unexpected(ready.error());
             if (told) {
                 answer = std::move(*told);
                 return trial::done;

@@ -31,8 +31,8 @@ public:
         const auto request = attr_writer().put("request", "lookup").put("table", table_)
                                  .put("flags", flags_).put("key", key).finish();
         auto asked = servers_.ask([&](client_stream& server, std::string& why) {
-            server.start_question(limit_);
-            const auto list = ask_proxy(server, request);
+            const auto ready = server.start_question(limit_);
+            const auto list = ready ? ask_proxy(server, request) : tl::make_unexpected(ready.error());
             if (!list) {
                 why = list.error().text();
                 return client_stream::after(list.error());

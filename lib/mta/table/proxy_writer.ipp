@@ -20,7 +20,8 @@ public:
     result<void> put_bare(std::string_view, std::string_view) override { return no_building(); }
 
     result<bool> remove(std::string_view key) override {
-        server_->start_question(limit_);
+        if (auto ready = server_->start_question(limit_); !ready)
+            return tl::make_unexpected(ready.error());
         const auto answer = ask_proxy(*server_, attr_writer().put("request", "delete").put("table", table_)
                                                    .put("flags", flags_).put("key", key).finish());
         if (!answer)

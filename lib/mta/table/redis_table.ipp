@@ -39,8 +39,8 @@ public:
             return std::nullopt;
         redis_answer answer;
         auto asked = servers_.ask([&](client_stream& server, std::string& why) {
-            server.start_question(options_.timeout);
-            const auto done = exchange(server, words(*own_key), answer);
+            const auto ready = server.start_question(options_.timeout);
+            const auto done = ready ? exchange(server, words(*own_key), answer) : ready;
             if (done && answer.refused.empty())
                 return trial::done;
             why = done ? answer.refused : done.error().text();
