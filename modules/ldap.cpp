@@ -1,9 +1,10 @@
 // ldap: tables (ldap_table(5)): a search below a base, the values of some attributes of what it finds, and the entries
 // that special attributes refer to by DN or LDAP URL, in turn.
 //
-// Keys are escaped for the place they go: RFC 4515 in the filter, RFC 4514 in the base. Every wait has a limit
-// (parameter timeout); depth, number of entries and number of values have theirs.
+// Keys are escaped for the place they go (ldap_quoting.hpp). Every wait has a limit (parameter timeout); depth, number of
+// entries and number of values have theirs.
 #include "ldap_directory.hpp"
+#include "ldap_quoting.hpp"
 
 #include <algorithm>
 
@@ -13,36 +14,6 @@
 
 namespace mta::table {
 namespace {
-
-constexpr std::string_view hex_digits = "0123456789abcdef";
-
-void append_hex(std::string& out, char c) {
-    out += '\\';
-    out += hex_digits[static_cast<unsigned char>(c) / 16];
-    out += hex_digits[static_cast<unsigned char>(c) % 16];
-}
-
-// RFC 4515 section 3.
-void quote_filter(std::string& out, std::string_view bytes) {
-    for (const char c : bytes) {
-        if (c == '*' || c == '(' || c == ')' || c == '\\' || c == '\0')
-            append_hex(out, c);
-        else
-            out += c;
-    }
-}
-
-// RFC 4514 section 2.4: a hex pair stands for any byte, so that nothing needs to be known of where it stands.
-void quote_name(std::string& out, std::string_view bytes) {
-    for (const char c : bytes) {
-        const bool plain = (to_lower(c) >= 'a' && to_lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
-                           c == '-' || c == '_' || c == '@' || static_cast<unsigned char>(c) >= 0x80;
-        if (plain)
-            out += c;
-        else
-            append_hex(out, c);
-    }
-}
 
 // The attributes of a table by what becomes of their values.
 struct attribute_lists {
