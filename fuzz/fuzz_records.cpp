@@ -1,4 +1,4 @@
-// Everything of the queue that reads hostile bytes: records, a queue file, logs, listings, names.
+// Everything of the queue that reads hostile bytes: records, a queue file, logs, names.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include <mta/queue/listing.hpp>
 #include <mta/queue/message_log.hpp>
 #include <mta/queue/queue_file.hpp>
 #include <mta/queue/queue_id.hpp>
@@ -46,11 +45,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             break;
     read_file(input);
     (void)mta::queue::parse_log(input, mta::queue::directory::defer);
-    mta::queue::showq_parser parser;
-    parser.feed(mta::queue::showq_greeting());
-    parser.feed(input);
-    for (auto message = parser.next(); message && *message; message = parser.next()) {
-    }
     if (const auto parts = mta::queue::parse_queue_id(input.substr(0, 300)))
         (void)mta::queue::make_queue_id({static_cast<time_t>(parts->seconds), parts->microseconds}, parts->inode,
                                         parts->form);
