@@ -5,6 +5,7 @@
 #include <libpq-fe.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include <mta/table/answer_builder.hpp>
@@ -217,11 +218,12 @@ result<table_ptr> open_pgsql(const client_settings& settings, const client_log& 
     pgsql_options options;
     options.user = read.text("user");
     options.password = read.text("password");
-    options.database = read.text("dbname");
+    const auto hosts = read.hosts("localhost");
+    const bool has_uri = std::ranges::any_of(hosts, [](const auto& host) { return host.find("://") != std::string::npos; });
+    options.database = read.text("dbname", {}, has_uri ? 0 : 1);
     options.encoding = read.text("encoding", "UTF8", 1);
     options.timeout = std::chrono::seconds(read.number("timeout", 20, 1, 3600));
     const auto pool = read.pool();
-    const auto hosts = read.hosts("localhost");
     if (!read.trouble().empty())
         return fail(errc::malformed, read.trouble());
     auto query = sql_query::read(settings, sql_dialect::postgresql);

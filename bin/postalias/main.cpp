@@ -31,8 +31,8 @@ int main(int argc, char** argv) {
     mta::config::command_log log{std::string(mta::config::program_name(argv[0]))};
     try {
         mta::table::command_style style;
-        style.letters = "c:d:fimnNopq:rsuvw";
-        style.usage = "usage: postalias [-fimnNoprsuvw] [-c config_dir] [-d key] [-q key] [map_type:]file...";
+        style.letters = "Nc:d:finopq:rsuvw";
+        style.usage = "usage: postalias [-Nfinoprsuvw] [-c config_dir] [-d key] [-q key] [map_type:]file...";
         style.help = help;
         style.separator = ":\t";
         style.alias_records = true;

@@ -33,8 +33,7 @@ TEST_CASE("a missing file is trouble until it is there", "[table][maps]") {
 }
 
 TEST_CASE("a mistake in the name is an error at once", "[table][maps]") {
-    CHECK(maps::open("test", {"nosuch:x"}).error().text() ==
-          "unsupported dictionary type: nosuch. Is the postfix-nosuch package installed?");
+    CHECK(maps::open("test", {"nosuch:x"}).error().text() == "unsupported dictionary type: nosuch");
     CHECK_FALSE(maps::open("test", {"hash"}));
     CHECK_FALSE(maps::open("test", {"inline:{a"}));
     CHECK_FALSE(maps::open("test", {"unix:shadow.byname"}));

@@ -284,8 +284,7 @@ std::vector<std::string> module_types() {
 
 result<table_ptr> open_module_table(std::string_view type, const std::string& name) {
     if (!has_module(type))
-        return fail(errc::unsupported, "unsupported dictionary type: " + std::string(type) + ". Is the postfix-" +
-                                           std::string(type) + " package installed?");
+        return fail(errc::unsupported, "unsupported dictionary type: " + std::string(type));
     const auto module = load_module(type);
     if (!module)
         return tl::make_unexpected(module.error());

@@ -108,10 +108,17 @@ std::string why_not_built(std::string_view type) {
         return " (not built here: use hash, lmdb or cdb)";
     if (type == "nisplus")
         return " (not built here: NIS+ has no implementation any more)";
+    if (type == "mysql" || type == "pgsql" || type == "ldap" || type == "sqlite")
+        return " (its module is not installed: " + module_directory() + "/table_" + std::string(type) + ".so)";
     return {};
 }
 
 failure not_here(const std::string& type) {
+    return fail(errc::unsupported, "unsupported dictionary type: " + type + why_not_built(type));
+}
+
+// The reference names a package only to who builds tables.
+failure not_writable_here(const std::string& type) {
     return fail(errc::unsupported, "unsupported dictionary type: " + type + ". Is the postfix-" + type +
                                        " package installed?" + why_not_built(type));
 }
@@ -164,7 +171,7 @@ result<table_ptr> open_table(std::string_view spec, const open_options& options)
 
 result<void> can_write(const std::string& type) {
     if (find_type(type) != known::usable)
-        return not_here(type);
+        return not_writable_here(type);
     const auto* found = find_row(type);
     if (found == nullptr || found->write == nullptr)
         return fail(errc::unsupported,
@@ -178,7 +185,9 @@ result<writer_ptr> open_writer(const std::string& type, const std::string& name,
         return find_row(type)->write(name, options);
     if (options.how == write_mode::change && type == "proxy")
         return write_proxy(name, options);
-    if (options.how != write_mode::change || find_type(type) != known::usable)
+    if (options.how == write_mode::change && find_type(type) != known::usable)
+        return not_here(type);
+    if (options.how != write_mode::change)
         return tl::make_unexpected(writable.error());
     if (type == "static" || type == "environ")
         return fail(errc::unsupported, "table " + type + ":" + name + ": delete operation is not supported");

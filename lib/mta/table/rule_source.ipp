@@ -59,7 +59,9 @@ public:
     void line(const logical_line& line) {
         line_ = line.line;
         const auto text = trim(line.text);
-        if (text.empty() || !is_alnum(text.front()))
+        if (text.empty()) // a NUL begins it
+            return;
+        if (!is_alnum(text.front()))
             rule(text);
         else if (begins_with_word(text, "if"))
             condition(text.substr(2));

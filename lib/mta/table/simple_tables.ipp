@@ -82,6 +82,7 @@ result<table_ptr> open_nis(const std::string& name, const open_options&) {
     if (::getdomainname(domain, sizeof domain - 1) == 0 && domain[0] != '\0' && std::string_view(domain) != "(none)")
         return fail(errc::unsupported, "unsupported dictionary type: nis (this host has the NIS domain " +
                                            std::string(domain) + ", and NIS is not built here)");
+    warning("dict_nis_init: NIS domain name not set - NIS lookups disabled");
     return std::make_unique<function_table>("nis:" + name, table::traits{},
                                             [](std::string_view) { return answer(); });
 }

@@ -84,16 +84,16 @@ int run_table_command(std::span<const char* const> words, const command_style& s
         note_option(*option, options, log);
     }
     const auto where = config::find_directory(
-        options.directory.empty() ? std::nullopt : std::optional<std::string_view>(options.directory));
+        options.has('c') ? std::optional<std::string_view>(options.directory) : std::nullopt);
     if (!where)
         log.fatal(where.error());
     auto cfg = config::configuration::load(where->directory);
     if (!cfg)
         log.fatal(cfg.error());
     log.use_checked(*cfg);
+    check_message_keys(options, log);
     if (reader.operands().empty())
         log.fatal(style.usage);
-    check_message_keys(options, log);
     set_environment(*cfg, log.log());
     command_task task{style, log, std::move(options), std::move(*cfg)};
     const auto status = run(task, reader.operands());

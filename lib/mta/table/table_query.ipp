@@ -63,7 +63,7 @@ public:
     asker(command_task& task, std::span<const char* const> files)
         : task_(task), files_(files), utf8_(task.utf8()), folds_(task.folds()) {}
 
-    // The first value, from tables that are opened when they are needed.
+    // The first value. A table is opened when a key comes to it: what no key needs may be missing.
     result<std::optional<std::string>> first_value(std::string_view key) {
         for (std::size_t i = 0; i < files_.size(); ++i) {
             if (tables_.size() == i)
@@ -74,13 +74,6 @@ public:
                 return found;
         }
         return std::nullopt;
-    }
-    result<void> open_all() {
-        while (tables_.size() < files_.size())
-            if (auto opened = open_next(); !opened)
-                return opened;
-        batches_ = std::ranges::none_of(tables_, [](const table_ptr& one) { return one->traits().may_block; });
-        return {};
     }
     // Locks are kept while there are keys to ask for, and not while others are waited for.
     void begin_batch() {
@@ -101,6 +94,12 @@ private:
         auto table = open(task_, files_[tables_.size()]);
         if (!table)
             return tl::make_unexpected(table.error());
+        if ((*table)->traits().may_block) {
+            end_batch();
+            batches_ = false;
+        } else if (in_batch_) {
+            (*table)->begin_batch();
+        }
         tables_.push_back(std::move(*table));
         return {};
     }
@@ -125,21 +124,20 @@ private:
     bool utf8_;
     bool folds_;
     std::vector<table_ptr> tables_;
-    bool batches_ = false;
+    bool batches_ = true;
     bool in_batch_ = false;
     key_folder folder_;
 };
 
 result<int> query_input(command_task& task, asker& from) {
-    if (auto opened = from.open_all(); !opened)
-        return tl::make_unexpected(opened.error());
     output out(task.options.json);
     int status = 1;
     const auto flush = [&] {
         from.end_batch();
         return out.flush();
     };
-    const auto ask = [&](std::string_view key) -> result<void> {
+    const auto ask = [&](std::string_view line) -> result<void> {
+        const auto key = line.substr(0, line.find('\0')); // as the reference has it
         from.begin_batch();
         const auto found = from.first_value(key);
         if (!found)

@@ -15,7 +15,7 @@ result<table_ptr> open_texthash(const std::string& name, const open_options& opt
         return fail(fd ? std::error_code(errno, std::generic_category()) : fd.error().code, "open database " + name);
     auto text = read_file(name, std::size_t{1} << 32U);
     if (!text)
-        return fail(text.error().code, "open database " + name);
+        return tl::make_unexpected(text.error());
     map_table::entries entries;
     line_reader lines(*text, name);
     while (const auto line = lines.next()) {
