@@ -9,6 +9,7 @@
 #include <mta/table/file_values.hpp>
 #include <mta/table/function_table.hpp>
 #include <mta/table/map_table.hpp>
+#include <mta/table/module_table.hpp>
 #include <mta/table/notices.hpp>
 #include <mta/table/types.hpp>
 
@@ -79,9 +80,13 @@ result<table_ptr> open_internal(const std::string& name, const open_options&) {
 
 result<table_ptr> open_nis(const std::string& name, const open_options&) {
     char domain[256] = {};
-    if (::getdomainname(domain, sizeof domain - 1) == 0 && domain[0] != '\0' && std::string_view(domain) != "(none)")
+    if (::getdomainname(domain, sizeof domain - 1) == 0 && domain[0] != '\0' && std::string_view(domain) != "(none)") {
+        if (has_module("nis"))
+            return open_module_table("nis", name);
         return fail(errc::unsupported, "unsupported dictionary type: nis (this host has the NIS domain " +
-                                           std::string(domain) + ", and NIS is not built here)");
+                                           std::string(domain) + ", and its module is not installed: " + module_directory() +
+                                           "/table_nis.so)");
+    }
     warning("dict_nis_init: NIS domain name not set - NIS lookups disabled");
     return std::make_unique<function_table>("nis:" + name, table::traits{},
                                             [](std::string_view) { return answer(); });

@@ -41,8 +41,8 @@ opener open_internal;
 opener open_fail;
 // debug:TYPE:NAME answers as TYPE:NAME and logs each lookup.
 opener open_debug;
-// Default alias_maps name nis:mail.aliases. Where no NIS domain is set nothing is found, as everywhere; where one is
-// set the type is refused, since NIS is not built here.
+// Default alias_maps name nis:mail.aliases. Where no NIS domain is set nothing is found, as everywhere; where one is set the
+// module of that name answers.
 opener open_nis;
 
 // Servers on the network; network_protocols.hpp tells the formats. These may block.
