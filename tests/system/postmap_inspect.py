@@ -59,6 +59,20 @@ def main(checks):
     checks.equal(run("--json", "-q", "a", "hash:good")[1], '{"a": "1"}\n', "an answer as JSON")
     checks.equal(sorted(run("--json", "-s", "hash:good")[1].splitlines()), ['{"a": "1"}', '{"b": "2"}'], "a listing as JSON")
     checks.equal(run("--convert", "hash:good")[0], 1, "--convert needs two tables")
+    os.chmod(os.path.join(directory, "good.db"), 0o600)
+    modes = []
+    for words in (["--convert", "hash:good", "cdb:closed"], ["-p", "--convert", "hash:good", "cdb:open"],
+                  ["--convert", "inline:{a=b}", "cdb:other"]):
+        run(*words)
+        modes.append(os.stat(os.path.join(directory, words[-1][4:] + ".cdb")).st_mode & 0o777)
+    checks.equal(modes, [0o600, 0o644, 0o644], "what --convert makes may be read by who could read what it was made of")
+    checks.ok("file_size=0" in run("--stats", "internal:good")[1], "a table that is in no file has no size")
+    for words in (["--explain", "a", "--check", "good"], ["-q", "a", "--stats", "good"], ["--check", "--convert", "good", "cdb:x"],
+                  ["-i", "--check", "good"]):
+        checks.equal(run(*words), (1, "", "postmap: fatal: specify only one of -d -i -q -s --explain --check --stats --convert\n"),
+                     f"{' '.join(words)}: one thing at a time")
+    for words in (["--json", "good"], ["--json", "--check", "good"], ["--json", "-d", "a", "hash:good"]):
+        checks.equal(run(*words)[0], 1, f"{' '.join(words)}: nothing to say in JSON")
     checks.ok(run("--nosuch")[0] == 64, "an unknown long option is a mistake in usage")
 
 

@@ -50,6 +50,17 @@ void check_message_keys(const command_options& options, config::command_log& log
         log.warning("ignoring -m option without -b or -h");
 }
 
+// What the long options ask for goes with nothing else that is to be done.
+void check_long_options(const command_options& options, config::command_log& log) {
+    const bool inspects = options.explain || options.check || options.statistics || options.convert;
+    const int count = int{options.explain.has_value()} + int{options.check} + int{options.statistics} + int{options.convert};
+    const bool historic = options.query || options.remove || options.has('s') || options.has('i');
+    if (count > 1 || (inspects && historic))
+        log.fatal("specify only one of -d -i -q -s --explain --check --stats --convert");
+    if (options.json && !(options.query || options.has('s') || options.explain || options.statistics))
+        log.fatal("specify --json only with -q -s --explain or --stats");
+}
+
 result<int> run(command_task& task, std::span<const char* const> files) {
     if (task.options.explain)
         return explain_key(task, files);
@@ -92,6 +103,7 @@ int run_table_command(std::span<const char* const> words, const command_style& s
         log.fatal(cfg.error());
     log.use_checked(*cfg);
     check_message_keys(options, log);
+    check_long_options(options, log);
     if (reader.operands().empty())
         log.fatal(style.usage);
     set_environment(*cfg, log.log());

@@ -87,6 +87,17 @@ result<void> check_source(command_task& task, const spec_parts& spec) {
     return {};
 }
 
+// The file that a table is in; nullopt for a table that is in none.
+std::optional<struct stat> file_behind(const spec_parts& spec, const lookup_table& table) {
+    struct stat status {};
+    if (!can_write(spec.type) && spec.type != "texthash")
+        return std::nullopt;
+    if (::stat((spec.name + "." + spec.type).c_str(), &status) == 0 ||
+        ::stat(table.name().substr(spec.type.size() + 1).c_str(), &status) == 0)
+        return status;
+    return std::nullopt;
+}
+
 result<void> check_one(command_task& task, const char* file) {
     const auto spec = task.parts(file);
     const bool rules = spec.type == "regexp" || spec.type == "pcre" || spec.type == "cidr";
@@ -179,9 +190,7 @@ result<int> table_statistics(command_task& task, std::span<const char* const> fi
         });
         if (!walked)
             return tl::make_unexpected(walked.error());
-        struct stat status {};
-        const bool has_file = ::stat((spec.name + "." + spec.type).c_str(), &status) == 0 ||
-                              ::stat((*table)->name().substr(spec.type.size() + 1).c_str(), &status) == 0;
+        const auto status = file_behind(spec, **table);
         std::string out = task.options.json ? "{" : (*table)->name() + ":";
         if (task.options.json) {
             append_json_name(out, "table");
@@ -189,7 +198,7 @@ result<int> table_statistics(command_task& task, std::span<const char* const> fi
         }
         for (const auto& [name, number] : {std::pair<const char*, std::size_t>("entries", entries), {"bytes", bytes},
                                            {"longest_key", longest_key}, {"longest_value", longest_value},
-                                           {"file_size", has_file ? static_cast<std::size_t>(status.st_size) : 0}}) {
+                                           {"file_size", status ? static_cast<std::size_t>(status->st_size) : 0}}) {
             if (task.options.json)
                 append_json_name(out, name);
             else
@@ -220,7 +229,10 @@ result<int> convert_table(command_task& task, std::span<const char* const> files
     });
     if (!walked)
         return tl::make_unexpected(walked.error());
-    auto writer = open_writer(to.type, to.name, task.how_to_write(write_mode::create, 0644));
+    // Who may not read the one may not read the other.
+    const auto status = file_behind(from, **table);
+    const auto mode = static_cast<mode_t>(status && !task.options.has('p') ? 0600 | (status->st_mode & 0044) : 0644);
+    auto writer = open_writer(to.type, to.name, task.how_to_write(write_mode::create, mode));
     if (!writer)
         return tl::make_unexpected(writer.error());
     if (auto done = (*writer)->load(entries.sorted(on_duplicate::keep_first, [](const database_entry&) {})); !done)
