@@ -3,6 +3,7 @@
 // Touches the whole spool. Runs as mail_owner, without a network.
 #include <mta/net/connect.hpp>
 #include <mta/queue/listing.hpp>
+#include <mta/queue/listing_memory.hpp>
 
 #include "cleanup_server.hpp"
 #include "flush_server.hpp"
@@ -29,22 +30,22 @@ private:
 };
 
 // The next piece of a listing in the showq protocol; empty at its end. Runs on a pool thread.
-result<std::string> next_piece(queue::queue_listing& listing) {
+result<std::string> next_piece(queue::queue_listing& listing, queue::listing_memory& memory) {
     std::string out;
+    out.reserve(piece_bytes + piece_bytes / 8);
     while (out.size() < piece_bytes) {
-        auto message = listing.next();
-        if (!message)
-            return tl::make_unexpected(message.error());
-        if (!*message)
+        auto more = listing.append_next(out, memory);
+        if (!more)
+            return tl::make_unexpected(more.error());
+        if (!*more)
             break;
-        out += queue::showq_message(**message);
     }
     return out;
 }
 
 // public/showq: one listing a connection. A reader that takes its time costs a piece of memory and no thread.
 boost::asio::awaitable<void> serve_showq(worker& owner, net::stream peer, std::shared_ptr<int> running,
-                                         int limit) {
+                                         int limit, std::shared_ptr<queue::listing_memory> memory) {
     if (limit > 0 && *running >= limit)
         co_return;
     const counted one_more(*running);
@@ -58,7 +59,7 @@ boost::asio::awaitable<void> serve_showq(worker& owner, net::stream peer, std::s
         auto sent = co_await peer.write(piece, client_limit);
         if (!sent)
             co_return;
-        auto job = [listing] { return next_piece(*listing); };
+        auto job = [listing, memory] { return next_piece(*listing, *memory); };
         auto made = co_await owner.local_ipc().run(std::move(job));
         if (!made) {
             owner.log().warning("showq: " + made.error().text());
@@ -95,8 +96,9 @@ result<void> start_queue(worker& owner, std::vector<endpoint> endpoints) {
             serve_triggers(owner, one, [](std::string_view requests) { manager->trigger(requests); });
         } else if (one.program == "showq") {
             const auto running = std::make_shared<int>(0);
-            serve_connections(owner, one, [&owner, running, limit = one.process_limit](net::stream peer) {
-                return serve_showq(owner, std::move(peer), running, limit);
+            const auto memory = std::make_shared<queue::listing_memory>();
+            serve_connections(owner, one, [&owner, running, limit = one.process_limit, memory](net::stream peer) {
+                return serve_showq(owner, std::move(peer), running, limit, memory);
             });
         } else if (one.program == "flush") {
             auto flush = flush_server::open(owner, one.cfg, [](std::string_view requests) { manager->trigger(requests); });

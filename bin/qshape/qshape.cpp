@@ -101,12 +101,12 @@ private:
 
     // On any thread.
     std::optional<waiting> read(const queue::scanned_file& file) const {
-        if (!is_message_name(file.name()) || (file.type != DT_REG && file.type != DT_UNKNOWN))
+        if (!is_message_name(file.name) || (file.type != DT_REG && file.type != DT_UNKNOWN))
             return std::nullopt;
         constexpr int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-        unique_fd fd(::openat(spool_->root_fd(), file.path.c_str(), flags | O_NOATIME));
+        unique_fd fd(::openat(file.directory_fd, file.name.c_str(), flags | O_NOATIME));
         if (!fd && errno == EPERM)
-            fd = unique_fd(::openat(spool_->root_fd(), file.path.c_str(), flags));
+            fd = unique_fd(::openat(file.directory_fd, file.name.c_str(), flags));
         if (!fd)
             return std::nullopt;
         auto opened = queue::queue_file::adopt(std::move(fd));

@@ -30,9 +30,9 @@ TEST_CASE("files read on several threads come out in the order of the scan", "[q
     const unsigned threads = GENERATE(1U, 2U, 5U);
     CAPTURE(threads);
     ordered_reading<std::string> reading(threads, [](const scanned_file& file) -> std::optional<std::string> {
-        if (file.name().ends_with('7'))
+        if (file.name.ends_with('7'))
             return std::nullopt;
-        return std::string(file.name());
+        return std::string(file.name);
     });
     std::vector<std::string> expected;
     for (auto& name : names_in_order(where))

@@ -31,6 +31,8 @@ struct listed_message {
     std::vector<listed_recipient> recipients;
 };
 
+class listing_memory;
+
 struct listing_options {
     std::string empty_address = "MAILER-DAEMON"; // empty_address_recipient
     std::size_t duplicate_limit = 1000;          // duplicate_filter_limit
@@ -50,6 +52,10 @@ public:
 
     // The next message, nullopt at the end. Errors: a directory that cannot be read.
     [[nodiscard]] result<std::optional<listed_message>> next();
+
+    // The same as the showq service sends it, from memory where nothing has changed; appended. False: the end. Not to be
+    // mixed with next(): one listing, one memory.
+    [[nodiscard]] result<bool> append_next(std::string& out, listing_memory& memory);
 
 private:
     struct impl;

@@ -1,130 +1,22 @@
 #pragma once
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-
-#include <algorithm>
 #include <array>
-#include <unordered_set>
+#include <ctime>
 
-#include <mta/address/parts.hpp>
 #include <mta/core/attr.hpp>
 #include <mta/core/json.hpp>
 #include <mta/core/text.hpp>
 #include <mta/queue/errc.hpp>
 #include <mta/queue/listing.hpp>
-#include <mta/queue/message_log.hpp>
+#include <mta/queue/listing_memory.hpp>
+#include <mta/queue/message_lister.ipp>
 #include <mta/queue/ordered_reading.hpp>
-#include <mta/queue/queue_file.hpp>
 
 namespace mta::queue {
 
 namespace detail {
 
 inline constexpr std::size_t max_listed_message = 16U << 20U;
-
-inline std::string shown_address(const std::string& internal, const listing_options& options) {
-    if (internal.empty())
-        return options.empty_address;
-    std::string storage;
-    const auto shown = address::quoted_view(internal, storage);
-    const bool plain = std::all_of(shown.begin(), shown.end(), [](char c) { return c >= ' ' && c < '\x7F'; });
-    return plain ? std::string(shown) : printable(shown);
-}
-
-// Makes the listing of one message; nullopt when there is nothing to show (yet, or any more).
-class message_lister {
-public:
-    message_lister(const spool& where, const listing_options& options, directory which)
-        : where_(where), options_(options), which_(which) {}
-
-    std::optional<listed_message> list(const scan_entry& entry) {
-        if (!is_valid_queue_id(entry.name) || (entry.type != DT_REG && entry.type != DT_UNKNOWN))
-            return std::nullopt;
-        const std::string id(entry.name);
-        return list(entry.directory_fd, id, id);
-    }
-
-    std::optional<listed_message> list(const scanned_file& file) {
-        if (!is_valid_queue_id(file.name()) || (file.type != DT_REG && file.type != DT_UNKNOWN))
-            return std::nullopt;
-        return list(where_.root_fd(), file.path, std::string(file.name()));
-    }
-
-    std::optional<listed_message> list(int directory_fd, const std::string& path, const std::string& id) {
-        constexpr int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-        // Looking must not cost a write of each inode; only its owner and root may ask for that.
-        unique_fd fd(::openat(directory_fd, path.c_str(), flags | O_NOATIME));
-        if (!fd && errno == EPERM)
-            fd = unique_fd(::openat(directory_fd, path.c_str(), flags));
-        if (!fd) {
-            if (errno != ENOENT)
-                warn(id, fail_errno("open").value());
-            return std::nullopt;
-        }
-        auto file = queue_file::adopt(std::move(fd));
-        if (!file || !is_complete(file->status().st_mode))
-            return std::nullopt;
-        envelope read;
-        if (auto done = file->read_envelope(read, {.attributes = false}); !done) {
-            warn(id, done.error());
-            if (read.arrival.tv_sec == 0)
-                return std::nullopt;
-        }
-        listed_message message;
-        message.queue_name = name(which_);
-        message.queue_id = id;
-        message.arrival = read.arrival.tv_sec;
-        message.size = read.size && read.size->content_size > 0 ? read.size->content_size : file->status().st_size;
-        message.forced_expire = is_force_expired(file->status().st_mode) && which_ != directory::maildrop;
-        message.sender = shown_address(read.sender, options_);
-        recipients(message, read);
-        return message;
-    }
-
-private:
-    void recipients(listed_message& message, const envelope& read) {
-        // Most messages have few recipients: comparing them is cheaper than a set.
-        constexpr std::size_t few = 8;
-        std::unordered_set<std::string> logged;
-        if (which_ != directory::maildrop) {
-            auto log = read_log(where_, directory::defer, message.queue_id, [&](log_entry&& entry) {
-                message.recipients.push_back({std::move(entry.recipient), std::move(entry.reason)});
-            }, log_fields::recipient_and_reason);
-            if (!log)
-                warn(message.queue_id, log.error());
-        }
-        const auto count = std::min(message.recipients.size(), options_.duplicate_limit);
-        if (count > few)
-            for (std::size_t i = 0; i < message.recipients.size() && logged.size() < options_.duplicate_limit; ++i)
-                logged.insert(message.recipients[i].address);
-        const auto is_logged = [&](const std::string& shown) {
-            return count > few ? logged.count(shown) != 0
-                               : std::any_of(message.recipients.begin(),
-                                             message.recipients.begin() + static_cast<std::ptrdiff_t>(count),
-                                             [&](const listed_recipient& one) { return one.address == shown; });
-        };
-        for (const auto& to : read.recipients) {
-            auto shown = shown_address(to.address, options_);
-            if (!is_logged(shown))
-                message.recipients.push_back({std::move(shown), {}});
-        }
-    }
-
-    void warn(const std::string& id, const error& problem) const {
-        if (options_.warn)
-            options_.warn(std::string(name(which_)) + " queue file " + id + ": " + problem.text());
-    }
-
-    const spool& where_;
-    const listing_options& options_;
-    directory which_;
-};
-
-} // namespace detail
-
-namespace detail {
 
 // A hash directory that cannot be read is named, and its messages are missing.
 inline scanner::skip_report skipping(const listing_options& options) {
@@ -146,7 +38,7 @@ inline result<void> list_side_by_side(const spool& where, listing_options option
         };
     directory which{};
     ordered_reading<listed_message> reading(options.threads, [&](const scanned_file& file) {
-        return message_lister(where, options, which).list(file);
+        return message_lister(where, options, which).list({file.name, file.directory_fd, {}, file.type});
     });
     const auto take = [&](listed_message&& message) { return visit(message); };
     for (const auto one : listing_order) {
@@ -167,6 +59,29 @@ struct queue_listing::impl {
     listing_options options;
     std::size_t at = 0; // in listing_order
     std::optional<scanner> scan;
+    unsigned long number = 0; // of this listing, in a memory
+
+    // Calls take(lister, entry) until it says that this was one. False: there are no more.
+    template <class Take>
+    result<bool> next(const Take& take) {
+        for (; at < detail::listing_order.size(); ++at) {
+            const auto which = detail::listing_order[at];
+            if (!scan)
+                scan.emplace(where, which, detail::skipping(options));
+            const detail::message_lister lister(where, options, which);
+            for (;;) {
+                auto entry = scan->next();
+                if (!entry)
+                    return tl::make_unexpected(entry.error());
+                if (!*entry)
+                    break;
+                if (take(lister, **entry))
+                    return true;
+            }
+            scan.reset();
+        }
+        return false;
+    }
 };
 
 queue_listing::queue_listing(const spool& where, listing_options options)
@@ -176,24 +91,26 @@ queue_listing& queue_listing::operator=(queue_listing&&) noexcept = default;
 queue_listing::~queue_listing() = default;
 
 result<std::optional<listed_message>> queue_listing::next() {
+    std::optional<listed_message> message;
+    auto found = impl_->next([&](const detail::message_lister& lister, const scan_entry& entry) {
+        message = lister.list(entry);
+        return message.has_value();
+    });
+    if (!found)
+        return tl::make_unexpected(found.error());
+    return message;
+}
+
+result<bool> queue_listing::append_next(std::string& out, listing_memory& memory) {
     auto& self = *impl_;
-    for (; self.at < detail::listing_order.size(); ++self.at) {
-        const auto which = detail::listing_order[self.at];
-        if (!self.scan)
-            self.scan.emplace(self.where, which, detail::skipping(self.options));
-        detail::message_lister lister(self.where, self.options, which);
-        for (;;) {
-            auto entry = self.scan->next();
-            if (!entry)
-                return tl::make_unexpected(entry.error());
-            if (!*entry)
-                break;
-            if (auto message = lister.list(**entry))
-                return message;
-        }
-        self.scan.reset();
-    }
-    return std::nullopt;
+    if (self.number == 0)
+        self.number = memory.begin();
+    auto found = self.next([&](const detail::message_lister& lister, const scan_entry& entry) {
+        return lister.append(out, entry, memory, self.number);
+    });
+    if (found && !*found)
+        memory.finish(self.number);
+    return found;
 }
 
 result<void> list_queue(const spool& where, const listing_options& options,
@@ -212,7 +129,7 @@ result<void> list_queue(const spool& where, const listing_options& options,
 
 std::optional<listed_message> list_message(const spool& where, const listing_options& options, directory which,
                                            int directory_fd, const std::string& path, std::string_view id) {
-    return detail::message_lister(where, options, which).list(directory_fd, path, std::string(id));
+    return detail::message_lister(where, options, which).list(directory_fd, path.c_str(), id);
 }
 
 void append_json(std::string& out, const listed_message& message) {

@@ -46,13 +46,15 @@ enum class log_style { plain, with_old_line }; // backwards_bounce_logfile_compa
 // 5.0.0 failed elsewhere.
 [[nodiscard]] std::vector<log_entry> parse_log(std::string_view text, directory which);
 
-enum class log_fields { all, recipient_and_reason };
-
-// Calls visit for each entry in order, in constant memory. False: there is no such log. A listing has no use for most
-// of the fields.
+// Calls visit for each entry in order, in constant memory. False: there is no such log.
 [[nodiscard]] result<bool> read_log(const spool& where, directory which, std::string_view id,
-                                    const std::function<void(log_entry&&)>& visit,
-                                    log_fields fields = log_fields::all);
+                                    const std::function<void(log_entry&&)>& visit);
+
+// The same for a listing, which has no use for the other fields and reads many logs. status, when given, is that of the
+// file before it is read.
+using reason_visitor = std::function<void(std::string&& recipient, std::string&& reason)>;
+[[nodiscard]] result<bool> read_reasons(const spool& where, directory which, std::string_view id,
+                                        const reason_visitor& visit, struct stat* status = nullptr);
 
 // All entries; empty when there is no log.
 [[nodiscard]] result<std::vector<log_entry>> read_log(const spool& where, directory which, std::string_view id);

@@ -8,6 +8,7 @@
 
 #include <mta/core/file.hpp>
 #include <mta/core/lock.hpp>
+#include <mta/core/plain_text.hpp>
 #include <mta/core/text.hpp>
 #include <mta/queue/errc.hpp>
 #include <mta/queue/message_log.hpp>
@@ -26,17 +27,13 @@ inline void put_field(std::string& out, std::string_view field, std::string_view
 
 // Whoever wrote the log may have let control characters through: the text is for terminals and for headers of notices.
 inline std::string shown(std::string_view text) {
-    bool plain = true;
-    for (const char c : text)
-        plain = plain & (c >= ' ') & (c != '\x7f'); // NOLINT: no branch, many bytes at once
-    return plain ? std::string(text) : printable(text);
+    return is_plain(text) ? std::string(text) : printable(text);
 }
 
 // Takes a log line by line and yields an entry at the end of each paragraph.
 class log_parser {
 public:
-    explicit log_parser(directory which, log_fields fields = log_fields::all)
-        : deferred_(which == directory::defer), brief_(fields == log_fields::recipient_and_reason) {}
+    explicit log_parser(directory which) : deferred_(which == directory::defer) {}
 
     template <class Visit>
     void line(std::string_view text, const Visit& visit) {
@@ -53,13 +50,6 @@ public:
             }
             return;
         }
-        if (brief_) {
-            if (text.starts_with("recipient="))
-                entry_.recipient = shown(text.substr(10));
-            else if (text.starts_with("reason="))
-                entry_.reason = shown(text.substr(7));
-            return;
-        }
         const auto equals = text.find('=');
         if (equals != std::string_view::npos)
             set(text.substr(0, equals), text.substr(equals + 1));
@@ -68,15 +58,12 @@ public:
     template <class Visit>
     void finish(const Visit& visit) {
         if (std::exchange(started_, false)) {
-            if (entry_.status.empty() && !brief_)
+            if (entry_.status.empty())
                 entry_.status = deferred_ ? "4.0.0" : "5.0.0";
-            if (entry_.action.empty() && !brief_)
+            if (entry_.action.empty())
                 entry_.action = deferred_ ? "delayed" : "failed";
             visit(std::move(entry_));
-            if (!brief_)
-                entry_ = {};
-            entry_.recipient.clear();
-            entry_.reason.clear();
+            entry_ = {};
         }
     }
 
@@ -105,9 +92,83 @@ private:
 
     log_entry entry_;
     bool deferred_;
-    bool brief_;
     bool started_ = false;
 };
+
+// What log_parser finds of recipients and reasons in a log that is in memory.
+inline void each_reason(std::string_view text, const reason_visitor& visit) {
+    std::string_view recipient;
+    std::string_view reason;
+    bool started = false;
+    const auto finish = [&] {
+        if (std::exchange(started, false))
+            visit(shown(recipient), shown(reason));
+        recipient = reason = {};
+    };
+    while (!text.empty()) {
+        const auto end = text.find('\n');
+        const auto line = text.substr(0, end);
+        text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+        if (line.empty()) {
+            finish();
+            continue;
+        }
+        started = true;
+        if (line.front() == '<') {
+            if (const auto close = line.find(">: "); close != std::string_view::npos) {
+                recipient = line.substr(1, close - 1);
+                reason = line.substr(close + 3);
+            }
+        } else if (line.starts_with("recipient="))
+            recipient = line.substr(10);
+        else if (line.starts_with("reason="))
+            reason = line.substr(7);
+    }
+    finish();
+}
+
+inline result<std::size_t> read_chunk(int fd, std::span<char> into) {
+    for (;;) {
+        const auto got = ::read(fd, into.data(), into.size());
+        if (got >= 0)
+            return static_cast<std::size_t>(got);
+        if (errno != EINTR)
+            return fail_errno("read log file");
+    }
+}
+
+// A log that began with first, to its end.
+inline result<void> walk_log(int fd, std::string_view first, log_parser& parser,
+                             const std::function<void(log_entry&&)>& visit, std::span<char> chunk) {
+    std::string pending;
+    for (auto bytes = first; !bytes.empty();) {
+        const bool last = bytes.size() < chunk.size(); // nobody shortens a log
+        for (auto end = bytes.find('\n'); end != std::string_view::npos; end = bytes.find('\n')) {
+            if (pending.empty())
+                parser.line(bytes.substr(0, end), visit);
+            else {
+                pending.append(bytes.substr(0, end));
+                parser.line(pending, visit);
+                pending.clear();
+            }
+            bytes.remove_prefix(end + 1);
+        }
+        if (pending.size() < max_log_line)
+            pending.append(bytes);
+        if (last)
+            break;
+        auto got = read_chunk(fd, chunk);
+        if (!got)
+            return tl::make_unexpected(got.error());
+        bytes = {chunk.data(), *got};
+    }
+    if (!pending.empty())
+        parser.line(pending, visit);
+    parser.finish(visit);
+    return {};
+}
+
+using log_chunk = std::array<char, 16384>;
 
 } // namespace detail
 
@@ -181,44 +242,39 @@ std::vector<log_entry> parse_log(std::string_view text, directory which) {
 }
 
 result<bool> read_log(const spool& where, directory which, std::string_view id,
-                      const std::function<void(log_entry&&)>& visit, log_fields fields) {
+                      const std::function<void(log_entry&&)>& visit) {
     auto fd = where.open_file(which, id, O_RDONLY | O_NOATIME);
-    if (!fd) {
-        if (fd.error().code == std::errc::no_such_file_or_directory)
-            return false;
-        return tl::make_unexpected(fd.error());
+    if (!fd && fd.error().code == std::errc::no_such_file_or_directory)
+        return false;
+    detail::log_chunk chunk; // NOLINT: filled before it is read
+    const auto got = fd ? detail::read_chunk(fd->get(), chunk) : tl::make_unexpected(fd.error());
+    if (!got)
+        return tl::make_unexpected(got.error());
+    detail::log_parser parser(which);
+    auto done = detail::walk_log(fd->get(), {chunk.data(), *got}, parser, visit, chunk);
+    return done ? result<bool>(true) : tl::make_unexpected(done.error());
+}
+
+result<bool> read_reasons(const spool& where, directory which, std::string_view id, const reason_visitor& visit,
+                          struct stat* status) {
+    auto fd = where.open_file(which, id, O_RDONLY | O_NOATIME);
+    if (!fd && fd.error().code == std::errc::no_such_file_or_directory)
+        return false;
+    if (fd && status != nullptr && ::fstat(fd->get(), status) != 0)
+        return fail_errno("look at log file");
+    detail::log_chunk chunk; // NOLINT: filled before it is read
+    const auto got = fd ? detail::read_chunk(fd->get(), chunk) : tl::make_unexpected(fd.error());
+    if (!got)
+        return tl::make_unexpected(got.error());
+    const std::string_view first(chunk.data(), *got);
+    if (first.size() < chunk.size()) {
+        detail::each_reason(first, visit);
+        return true;
     }
-    detail::log_parser parser(which, fields);
-    std::string pending;
-    std::array<char, 16384> chunk; // NOLINT: filled before it is read
-    for (;;) {
-        const auto got = ::read(fd->get(), chunk.data(), chunk.size());
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return fail_errno("read log file");
-        if (got == 0)
-            break;
-        std::string_view bytes(chunk.data(), static_cast<std::size_t>(got));
-        for (auto end = bytes.find('\n'); end != std::string_view::npos; end = bytes.find('\n')) {
-            if (pending.empty())
-                parser.line(bytes.substr(0, end), visit);
-            else {
-                pending.append(bytes.substr(0, end));
-                parser.line(pending, visit);
-                pending.clear();
-            }
-            bytes.remove_prefix(end + 1);
-        }
-        if (pending.size() < detail::max_log_line)
-            pending.append(bytes);
-        if (static_cast<std::size_t>(got) < chunk.size())
-            break; // the end: nobody shortens a log
-    }
-    if (!pending.empty())
-        parser.line(pending, visit);
-    parser.finish(visit);
-    return true;
+    detail::log_parser parser(which);
+    const auto take = [&visit](log_entry&& entry) { visit(std::move(entry.recipient), std::move(entry.reason)); };
+    auto done = detail::walk_log(fd->get(), first, parser, take, chunk);
+    return done ? result<bool>(true) : tl::make_unexpected(done.error());
 }
 
 result<std::vector<log_entry>> read_log(const spool& where, directory which, std::string_view id) {

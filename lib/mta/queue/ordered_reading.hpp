@@ -5,6 +5,8 @@
 // the results; the others only read. No thread outlives the call.
 #pragma once
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
@@ -24,12 +26,9 @@
 namespace mta::queue {
 
 struct scanned_file {
-    std::string path; // from the root of the spool: "deferred/A/ABCDE…"
-    int type = 0;     // DT_*
-
-    [[nodiscard]] std::string_view name() const noexcept {
-        return std::string_view(path).substr(path.rfind('/') + 1);
-    }
+    int directory_fd = -1; // the directory that holds it
+    std::string name;
+    int type = 0; // DT_*
 };
 
 // One thread for each processor, at most eight: more only wait for the same disk.
@@ -63,13 +62,15 @@ public:
     // One queue from its beginning. May be called again for the next. Errors: the scan's.
     [[nodiscard]] result<scan_step> run(scanner files, const taker& take) {
         auto next = std::make_shared<batch>();
+        open_directory last;
         for (;;) {
             auto entry = files.next();
             if (!entry)
                 return tl::make_unexpected(entry.error());
             if (*entry)
-                next->files.push_back({std::string((*entry)->path).append(1, '/').append((*entry)->name), (*entry)->type});
-            if (next->files.size() == batch_size || (!*entry && !next->files.empty()))
+                if (auto added = add(*next, **entry, last); !added)
+                    return tl::make_unexpected(added.error());
+            if (next->is_full() || (!*entry && !next->files.empty()))
                 post(std::exchange(next, std::make_shared<batch>()));
             const std::size_t ahead = *entry ? 4 * (helpers_.size() + 1) : 0;
             while (order_.size() > ahead)
@@ -84,13 +85,37 @@ public:
 
 private:
     static constexpr std::size_t batch_size = 32;
+    static constexpr std::size_t batch_directories = 4; // each is a descriptor
+
+    // The scan closes a directory that it has left; its files may still be waiting then.
+    struct open_directory {
+        std::string path;
+        std::shared_ptr<unique_fd> fd;
+    };
 
     struct batch {
         std::vector<scanned_file> files;
+        std::vector<std::shared_ptr<unique_fd>> directories; // theirs
         std::vector<Result> results;
         bool done = false; // under mutex_
+
+        [[nodiscard]] bool is_full() const noexcept {
+            return files.size() == batch_size || directories.size() == batch_directories;
+        }
     };
     using batch_ptr = std::shared_ptr<batch>;
+
+    static result<void> add(batch& to, const scan_entry& entry, open_directory& last) {
+        if (!last.fd || last.path != entry.path) {
+            last = {std::string(entry.path), std::make_shared<unique_fd>(::fcntl(entry.directory_fd, F_DUPFD_CLOEXEC, 3))};
+            if (!*last.fd)
+                return fail_errno("keep directory " + last.path + " open");
+        }
+        if (to.directories.empty() || to.directories.back() != last.fd)
+            to.directories.push_back(last.fd);
+        to.files.push_back({last.fd->get(), std::string(entry.name), entry.type});
+        return {};
+    }
 
     void post(batch_ptr one) {
         order_.push_back(one);
