@@ -1,5 +1,6 @@
 #include "postsuper.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -219,6 +220,9 @@ private:
             }
     }
 
+    // Of a file that is only moved, nothing but its kind is of interest, and the directory tells that.
+    static bool moves(char action) { return action == 'h' || action == 'H' || action == 'r'; }
+
     void perform_all(char action) {
         for (const auto which : scope(action))
             perform_all_of(action, which);
@@ -237,7 +241,9 @@ private:
             if (stop_here())
                 return queue::scan_step::stop;
             found_file file{which, entry.directory_fd, std::string(entry.name), std::string(entry.name), {}};
-            if (::fstatat(file.directory_fd, file.path.c_str(), &file.status, AT_SYMLINK_NOFOLLOW) != 0)
+            file.status.st_mode = S_IFREG;
+            if (!(moves(action) && entry.type == DT_REG) &&
+                ::fstatat(file.directory_fd, file.path.c_str(), &file.status, AT_SYMLINK_NOFOLLOW) != 0)
                 return queue::scan_step::go_on;
             if (!S_ISREG(file.status.st_mode) && !S_ISDIR(file.status.st_mode)) {
                 if (opt_.selection.empty() && !opt_.dry_run)
