@@ -5,14 +5,15 @@
 #include <unistd.h>
 
 #include <array>
+#include <functional>
 #include <string>
 
 #include <catch2/catch.hpp>
 
 namespace {
 
-// What a run over that many files writes to a terminal.
-std::string seen(int files, std::chrono::milliseconds silent_for) {
+// What a run writes to a terminal.
+std::string seen_of(const char* title, std::chrono::milliseconds silent_for, const std::function<void(mta::progress&)>& run) {
     const int master = ::posix_openpt(O_RDWR | O_NOCTTY);
     REQUIRE(master >= 0);
     REQUIRE(::grantpt(master) == 0);
@@ -20,9 +21,8 @@ std::string seen(int files, std::chrono::milliseconds silent_for) {
     std::FILE* terminal = std::fopen(::ptsname(master), "w");
     REQUIRE(terminal != nullptr);
     {
-        mta::progress bar("postsuper", terminal, silent_for);
-        for (int i = 0; i < files; ++i)
-            bar.count();
+        mta::progress bar(title, terminal, silent_for);
+        run(bar);
     }
     std::fputs("done", terminal);
     std::fflush(terminal);
@@ -31,6 +31,14 @@ std::string seen(int files, std::chrono::milliseconds silent_for) {
     std::fclose(terminal);
     ::close(master);
     return {bytes.data(), got > 0 ? static_cast<std::size_t>(got) : 0};
+}
+
+// Over that many files.
+std::string seen(int files, std::chrono::milliseconds silent_for) {
+    return seen_of("postsuper", silent_for, [files](mta::progress& bar) {
+        for (int i = 0; i < files; ++i)
+            bar.count();
+    });
 }
 
 } // namespace
@@ -43,6 +51,14 @@ TEST_CASE("a terminal is told how far a long run is, and a short one leaves no t
     CHECK(text.ends_with("\r\x1b[Kdone"));
     CHECK(seen(255, 0ms) == "done");
     CHECK(seen(100000, 1h) == "done");
+}
+
+TEST_CASE("a terminal is told what part is done, or how much where nobody knows the whole", "[core][progress]") {
+    using namespace std::chrono_literals;
+    const auto run = [](mta::progress& bar) { bar.at(3U << 20U, 12U << 20U, "read"); };
+    CHECK(seen_of("virtual", 0ms, run) == "virtual: 25% read\x1b[K\r\x1b[Kdone");
+    CHECK(seen_of("virtual", 0ms, [](mta::progress& bar) { bar.at(3U << 20U, 0, "read"); }) == "virtual: 3 MB read\x1b[K\r\x1b[Kdone");
+    CHECK(seen_of("virtual", 1h, run) == "done");
 }
 
 TEST_CASE("no other file is told", "[core][progress]") {

@@ -25,7 +25,12 @@ public:
     // One more file was looked at.
     void count() {
         if (const auto so_far = ++files_; shown_ && so_far % 256 == 0)
-            show(so_far);
+            show(std::to_string(so_far) + " files looked at");
+    }
+    // So much of all was done: read, written. Nobody may know how much there is (0).
+    void at(std::size_t done, std::size_t total, const char* what) {
+        if (shown_)
+            show(total != 0 ? std::to_string(done * 100 / total) + "% " + what : std::to_string(done >> 20U) + " MB " + what);
     }
 
     // Takes the line back, before shorter ones are written.
@@ -38,14 +43,14 @@ public:
 private:
     using clock = std::chrono::steady_clock;
 
-    void show(unsigned long so_far) {
+    void show(const std::string& how_far) {
         const std::lock_guard lock(writing_);
         const auto now = clock::now();
         if (now < next_)
             return;
         next_ = now + std::chrono::milliseconds(500);
         written_ = true;
-        std::fprintf(to_, "%s: %lu files looked at\x1b[K\r", title_.c_str(), so_far);
+        std::fprintf(to_, "%s: %s\x1b[K\r", title_.c_str(), how_far.c_str());
         std::fflush(to_);
     }
 
