@@ -125,8 +125,16 @@ def killed_everywhere(checks, tables, builder, kind, fresh, every):
 
 
 def waits_for_a_lock(pid):
+    """A lock that is a descriptor's names no process there: its waiter is one that sleeps in fcntl(2)."""
     with open("/proc/locks") as file:
-        return any(re.match(rf"\d+: +-> +\w+ +\w+ +\w+ +{pid} ", line) for line in file)
+        waiting = [line.split() for line in file if "->" in line]
+    if any(fields[5] == str(pid) for fields in waiting):
+        return True
+    try:
+        with open(f"/proc/{pid}/wchan") as file:
+            return any(fields[2] == "OFDLCK" for fields in waiting) and "setlk" in file.read()
+    except OSError:
+        return False
 
 
 def child_of(pid):

@@ -4,10 +4,14 @@
 // an exclusive one, as every program does that shares such files.
 #pragma once
 
+#include <fcntl.h>
 #include <lmdb.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include <mta/core/lock.hpp>
 #include <mta/core/result.hpp>
@@ -49,25 +53,42 @@ using lmdb_cursor_ptr = std::unique_ptr<MDB_cursor, lmdb_closer>;
     return fd;
 }
 
-// A lock on the environment's own descriptor: closing any other descriptor of the file would end it.
+// A lock on the environment's own descriptor. Unlike other locks of fcntl it is the descriptor's and not the process's: another
+// environment of this process is kept out too, since it does not know which pages this one reads, and closing that one
+// does not end it. Other processes see no difference.
 class lmdb_lock {
 public:
     // Waits as long as this thread may.
     [[nodiscard]] static result<lmdb_lock> wait(MDB_env* env, lock_mode mode) {
         const int fd = lmdb_descriptor(env);
-        if (auto held = lock_patiently(fd, mode, lock_style::fcntl); !held)
-            return tl::make_unexpected(held.error());
+        const bool for_ever = waiting_ends() == std::chrono::steady_clock::time_point::max();
+        constexpr std::chrono::milliseconds step(10);
+        while (call(fd, for_ever ? F_OFD_SETLKW : F_OFD_SETLK, mode == lock_mode::shared ? F_RDLCK : F_WRLCK) != 0) {
+            if (errno == EINTR)
+                continue;
+            if (errno != EAGAIN && errno != EACCES)
+                return fail_errno("lock");
+            if (!may_wait() || std::chrono::steady_clock::now() >= waiting_ends())
+                return fail(errc::temporary, "locked by another process");
+            std::this_thread::sleep_for(step);
+        }
         return lmdb_lock(fd);
     }
     lmdb_lock(lmdb_lock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
     lmdb_lock& operator=(lmdb_lock&&) = delete;
     ~lmdb_lock() {
         if (fd_ >= 0)
-            unlock(fd_, lock_style::fcntl);
+            (void)call(fd_, F_OFD_SETLK, F_UNLCK);
     }
 
 private:
     explicit lmdb_lock(int fd) noexcept : fd_(fd) {}
+    [[nodiscard]] static int call(int fd, int how, int type) noexcept {
+        struct flock request {};
+        request.l_type = static_cast<short>(type);
+        request.l_whence = SEEK_SET;
+        return ::fcntl(fd, how, &request);
+    }
     int fd_;
 };
 
