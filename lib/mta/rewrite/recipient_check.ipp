@@ -6,6 +6,8 @@
 #include <mta/rewrite/recipient_check.hpp>
 #include <mta/rewrite/virtual_alias.hpp>
 #include <mta/table/address_lookup.hpp>
+#include <mta/table/environment.hpp>
+#include <mta/table/key_folding.hpp>
 #include <mta/table/maps.hpp>
 
 namespace mta::rewrite {
@@ -108,7 +110,9 @@ result<recipient_verdict> recipient_check::check(const route& where, bool sender
     auto& p = *parts_;
     recipient_verdict good;
     good.kind = where.kind;
-    auto other = p.aliased(where.recipient, sender);
+    // Tables of patterns see it in lower case too, unlike when mail is routed: as the reference has it.
+    const auto address = table::folded_key(where.recipient, table::current_utf8() && is_utf8(where.recipient));
+    auto other = p.aliased(address, sender);
     if (!other)
         return tl::make_unexpected(other.error());
     if (*other)
@@ -136,7 +140,7 @@ result<recipient_verdict> recipient_check::check(const route& where, bool sender
             continue;
         if (r.kind == address_class::local && p.always_taken(where.recipient))
             return good;
-        auto found = p.listed(*r.tables, where.recipient, r.bare_user);
+        auto found = p.listed(*r.tables, address, r.bare_user);
         if (!found)
             return tl::make_unexpected(found.error());
         if (!*found)
