@@ -284,6 +284,30 @@ TEST_CASE("a change of the file itself is seen by the next lookup", "[table][ber
             FAIL(i);
 }
 
+TEST_CASE("a change that leaves the time of the last one is seen while that is young", "[table][berkeley]") {
+    const mta::test::temporary_directory dir;
+    const std::string type = GENERATE("hash", "btree");
+    const auto name = dir / "t";
+    // Not older than now, however long the test takes.
+    struct timespec times[2] = {};
+    REQUIRE(::clock_gettime(CLOCK_REALTIME, &times[1]) == 0);
+    times[1].tv_sec += 3600;
+    times[0] = times[1];
+    const auto store = [&](const char* value) {
+        auto writer = open_writer(type, name, {.how = write_mode::update});
+        REQUIRE(writer);
+        REQUIRE((*writer)->replace("a", value));
+        REQUIRE((*writer)->finish());
+        REQUIRE(::utimensat(AT_FDCWD, (name + ".db").c_str(), times, 0) == 0);
+    };
+    store("old");
+    auto table = open_table(type + ":" + name);
+    REQUIRE(table);
+    CHECK((*table)->lookup("a").value() == "old");
+    store("new");
+    CHECK((*table)->lookup("a").value() == "new");
+}
+
 TEST_CASE("a file that is cut short under a table is trouble", "[table][berkeley]") {
     const mta::test::temporary_directory dir;
     const auto entries = written(dir / "t.db", {DB_HASH, 4096, 20000, 30, 30}, 2);

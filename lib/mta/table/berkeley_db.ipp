@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <ctime>
 
 #include <mta/core/file.hpp>
 #include <mta/core/lock.hpp>
@@ -19,6 +20,16 @@ namespace {
 // With less than the file every lookup of a random key reads a page anew.
 constexpr std::size_t most_read_cache = 512U << 20U;
 constexpr std::size_t read_at_once = 1U << 16U;
+// Two changes within a tick of the system's clock leave the same time of change, and a server's clock may be ahead of ours.
+constexpr long long telling_age = 50'000'000; // nanoseconds
+
+// Whether a file that was changed then could be changed again without a trace.
+bool is_young(const struct timespec& changed) noexcept {
+    struct timespec now {};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    const auto age = static_cast<long long>(now.tv_sec) - changed.tv_sec;
+    return age < 0 || (age < 2 && age * 1'000'000'000 + (now.tv_nsec - changed.tv_nsec) < telling_age);
+}
 
 // Reads pages itself where it knows them; the library, which is slower, is opened for the rest.
 class db_table final : public lookup_table {
@@ -92,10 +103,11 @@ private:
             return trouble;
         }
         locked_ = true;
-        if (seen_ && now.st_size == seen_->st_size && now.st_mtim.tv_sec == seen_->st_mtim.tv_sec &&
+        if (seen_ && !seen_young_ && now.st_size == seen_->st_size && now.st_mtim.tv_sec == seen_->st_mtim.tv_sec &&
             now.st_mtim.tv_nsec == seen_->st_mtim.tv_nsec)
             return {};
         seen_ = now;
+        seen_young_ = is_young(now.st_mtim);
         db_.reset();
         read_layout();
         return {};
@@ -170,6 +182,7 @@ private:
     bool locked_ = false;
     bool cut_short_ = false;
     std::optional<struct stat> seen_; // the file as it was when pages were first read
+    bool seen_young_ = false;         // so that it tells nothing
     std::unique_ptr<page_cache> cache_;
     std::optional<berkeley_pages> pages_; // of cache_
     db_ptr db_;
