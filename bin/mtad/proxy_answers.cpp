@@ -28,24 +28,26 @@ table::terminator style_of(long long flags) {
                            : table::terminator::without;
 }
 
-result<table::writer_ptr> open_writer(const std::string& name, table::terminator style) {
+} // namespace
+
+proxy_answers::proxy_answers(const config::configuration& cfg, const std::string& service)
+    : writes_(service == cfg.text("proxywrite_service_name")), write_service_(cfg.text("proxywrite_service_name")),
+      map_size_(static_cast<std::size_t>(cfg[param::lmdb_map_size])) {
+    for (const auto& word : config::split_list(cfg.text(list_name(writes_))))
+        if (word.starts_with("proxy:"))
+            approved_.emplace(without_proxy(word));
+}
+
+result<table::writer_ptr> proxy_answers::open_writer(const std::string& name, table::terminator style) const {
     const auto [type, path] = table::split_spec(name, "");
-    if (type != "hash" && type != "btree")
-        return fail(errc::unsupported, "tables of type " + type + " are not written here: use btree");
+    if (type != "hash" && type != "btree" && type != "lmdb")
+        return fail(errc::unsupported, "tables of type " + type + " are not written here: use btree or lmdb");
     table::writer_options options;
     options.how = table::write_mode::update;
     options.mode = 0600;
     options.style = style;
+    options.map_size = map_size_;
     return table::open_writer(type, path, options);
-}
-
-} // namespace
-
-proxy_answers::proxy_answers(const config::configuration& cfg, const std::string& service)
-    : writes_(service == cfg.text("proxywrite_service_name")), write_service_(cfg.text("proxywrite_service_name")) {
-    for (const auto& word : config::split_list(cfg.text(list_name(writes_))))
-        if (word.starts_with("proxy:"))
-            approved_.emplace(without_proxy(word));
 }
 
 std::string proxy_answers::answer(const attr_list& request, proxy_walks& walks, const logger& log) {

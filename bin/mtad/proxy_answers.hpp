@@ -55,6 +55,8 @@ private:
     [[nodiscard]] outcome approve(const std::string& name, const logger& log) const;
     [[nodiscard]] outcome use(const std::string& name, table_ref& into, const logger& log);
 
+    [[nodiscard]] result<table::writer_ptr> open_writer(const std::string& name, table::terminator style) const;
+
     [[nodiscard]] static outcome status_of(const error& why) {
         return is_temporary(why.code) ? outcome::retry : outcome::misconfigured;
     }
@@ -62,6 +64,7 @@ private:
 
     bool writes_;
     std::string write_service_; // its name
+    std::size_t map_size_;      // lmdb_map_size
     std::set<std::string, std::less<>> approved_;
     std::mutex mutex_; // of tables_
     std::map<std::string, table_ref> tables_;

@@ -14,10 +14,11 @@ from reference import Reference, library_path, tool
 from senders import Session
 
 READ = "inline:{a=b,joe=jane} static:all fail:x regexp:$config_directory/re hash:$config_directory/known btree:$data_directory/bt " \
-       "hash:$config_directory/none unix:passwd.byname"
+       "lmdb:$data_directory/lm hash:$config_directory/none unix:passwd.byname"
+WRITTEN = ("btree:$data_directory/bt", "lmdb:$data_directory/lm")
 KEYS = ["a", "zz", "", "A", "joe", "xY", "x", "root", b"\xff", "a b", "k" * 3000]
 PARAMETERS = {"proxy_read_maps": " ".join("proxy:" + name for name in READ.split()),
-              "proxy_write_maps": "proxy:btree:$data_directory/bt"}
+              "proxy_write_maps": "proxy:btree:$data_directory/bt proxy:lmdb:$data_directory/lm"}
 
 
 def request(**fields):
@@ -52,25 +53,30 @@ def pattern_bits(answer):
 def requests_for(server):
     for name in [*READ.replace("$config_directory", server.config).replace("$data_directory", server.data).split(), "static:other",
                  "nosuch:x", "proxy:static:all", "", "proxy:", f"hash:{server.config}/../etc/known"]:
-        missing = "none" in name or "bt" in name
+        missing = "none" in name or name.startswith(("btree:", "lmdb:"))
         # static: and fail: know every key: whether parts of an address are asked for is told in another way than the reference's.
         if not missing and "static:all" not in name and "fail" not in name:
             yield "proxymap", [request(request="open", table=name, flags=0)]
         yield "proxymap", [request(request="lookup", table=name, flags=524353, key=key) for key in KEYS]
         yield "proxymap", [request(request="lookup", table=name, flags=524353)]
-    written = f"btree:{server.data}/bt"
+    for written in WRITTEN:
+        yield from changes_of(written.replace("$data_directory", server.data))
+    yield "proxymap", [request(request="nonsense", table="x", flags=0)]
+    yield "proxywrite", [request(request="lookup", table="static:all", flags=64, key="a")]
+    yield "proxywrite", [request(request="update", table="static:all", flags=64, key="a", value="v")]
+    yield "proxywrite", [request(request="delete", table="inline:{a=b}", flags=64, key="a")]
+
+
+def changes_of(written):
     for what in ("update", "delete"):
         yield "proxymap", [request(request=what, table=written, flags=64, key="a", **({"value": "v"} if what == "update" else {}))]
-    yield "proxymap", [request(request="nonsense", table="x", flags=0)]
     walk = [request(request="sequence", table=written, flags=64, function=n) for n in (0, 1, 1)]
     update = lambda key, value: request(request="update", table=written, flags=64, key=key, value=value)
     look = lambda key: request(request="lookup", table=written, flags=64, key=key)
     delete = lambda key: request(request="delete", table=written, flags=64, key=key)
     yield "proxywrite", [look("a"), update("a", "v"), look("a"), update("a", "new"), look("a"), update("b", "w w"), look("b"), *walk,
-                         delete("a"), delete("a"), look("a"), look("b"), *walk[:2], update("", "v"), delete("nosuch")]
-    yield "proxywrite", [request(request="lookup", table="static:all", flags=64, key="a")]
-    yield "proxywrite", [request(request="update", table="static:all", flags=64, key="a", value="v")]
-    yield "proxywrite", [request(request="delete", table="inline:{a=b}", flags=64, key="a")]
+                         delete("a"), delete("a"), look("a"), look("b"), *walk[:2], *([update("", "v")] if "btree" in written else []),
+                         delete("nosuch")]
     # Another client sees what was written.
     yield "proxywrite", [look("b")]
 
@@ -89,8 +95,10 @@ def same_bytes(checks, sides):
                 different.append(f"{pair[0][0]} {asked[:200]!r}: reference {theirs[:200]!r} ours {ours[:200]!r}")
     checks.ok(equal == total, f"answers of proxymap and proxywrite: {equal}/{total} equal", "\n".join(different[:20]))
     # The other service notices it in a second; until then it may say "try again", as Postfix's does at times.
-    look = request(request="lookup", table=f"btree:{sides[1].data}/bt", flags=64, key="b")
-    checks.ok(wait_until(lambda: b"w w" in talk(sides[1], "proxymap", [look])[-1], 20, 0.3), "what proxywrite wrote is what proxymap reads")
+    for written in WRITTEN:
+        look = request(request="lookup", table=written.replace("$data_directory", sides[1].data), flags=64, key="b")
+        checks.ok(wait_until(lambda: b"w w" in talk(sides[1], "proxymap", [look])[-1], 20, 0.3),
+                  f"what proxywrite wrote to {written} is what proxymap reads")
     wanted = {line.split("warning: ", 1)[1].replace(sides[0].directory, "") for line in sides[0].log().splitlines()
               if "unapproved" in line or "to approve" in line or "refusing" in line or "unrecognized" in line}
     seen = {line.split("warning: ", 1)[1].replace(sides[1].directory, "") for line in sides[1].log().splitlines() if "warning: " in line}
