@@ -36,8 +36,7 @@ int main(int argc, char** argv) {
         style.help = help;
         style.separator = ":\t";
         style.alias_records = true;
-        const auto parser = mta::table::postalias_parser();
-        style.parser = parser.get();
+        style.parser = mta::table::postalias_parser;
         return mta::table::run_table_command({argv + 1, static_cast<std::size_t>(argc - 1)}, style, log);
     } catch (const std::exception& trouble) {
         log.fatal(trouble.what());

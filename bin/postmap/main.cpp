@@ -38,8 +38,7 @@ int main(int argc, char** argv) {
         style.usage = "usage: postmap [-bfFhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file...";
         style.help = help;
         style.separator = "\t";
-        const auto parser = mta::table::postmap_parser();
-        style.parser = parser.get();
+        style.parser = mta::table::postmap_parser;
         return mta::table::run_table_command({argv + 1, static_cast<std::size_t>(argc - 1)}, style, log);
     } catch (const std::exception& trouble) {
         log.fatal(trouble.what());

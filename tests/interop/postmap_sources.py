@@ -77,16 +77,16 @@ def keys_of(text):
     return b"".join(word + b"\n" for word in sorted(words))
 
 
-def built(run, which, kind, name, text, options):
+def built(run, which, kind, name, text, options, data=b""):
     """Builds and lists (cdb: asks), each with the options."""
     def both(side):
         path = os.path.join(run.sides[side], name)
         with open(path, "wb") as file:
             file.write(text)
         grown_old(path)
-        out = [run.run(side, which, [*options, f"{kind}:{name}"])]
+        out = [run.run(side, which, [*options, f"{kind}:{name}"], data)]
         if out[0][0] == 0:
-            options_too = [word for word in options if word != "--"]
+            options_too = [word for word in options if word not in ("--", "-i")]
             if kind == "cdb":
                 out.append(run.run(side, which, [*options_too, "-q", "-", f"{kind}:{name}"], keys_of(text)))
             else:
@@ -94,7 +94,8 @@ def built(run, which, kind, name, text, options):
                 rows = sorted(row for row in rows.split(b"\n") if not row.startswith((b"YP_LAST", b"YP_MASTER")))
                 out.append((status, rows, errors))
         return out
-    run.later(f"{which}, {'generated' if name.startswith('g') else 'hand-made'} sources, {kind}",
+    origin = {"g": "generated", "h": "hand-made", "b": "big"}[name[0]]
+    run.later(f"{which}, {origin} sources, {kind}",
               f"{which} {' '.join(options)} {kind}: {text!r:.300}", both)
 
 
@@ -117,9 +118,31 @@ def sources(run):
             built(run, which, kind, f"g{which}{number}", text, WORDS[number % 3])
 
 
+def big_source(draw, separator):
+    """More than is read at once: what is to be said of its lines is said in their order all the same."""
+    lines = []
+    for number in range(110000):
+        key = b"key%d%s@example.com" % (draw.randrange(110000), b"X" * draw.randrange(3))
+        lines.append(draw.choices((key + separator + b"value %d and more" % number, key, b"# " + b"comment " * 8, key + separator + b"\xff",
+                                   key + separator + b"begins\n\n# between\n\tgoes on", b"   "), (200, 1, 4, 1, 12, 2))[0])
+    return b"line one" + separator + b"x\n" + b"\n".join(lines)
+
+
+def big_sources(run):
+    draw = random.Random(4)
+    number = 0
+    for which, separator in (("postmap", b" "), ("postalias", b": ")):
+        text = big_source(draw, separator)
+        for kind, options in (("hash", ["--"]), ("btree", ["-r"]), ("btree", ["-w"]), ("lmdb", ["--"]), ("cdb", ["--"]), ("btree", ["-i"]),
+                              ("hash", ["-i", "-r"])):
+            number += 1
+            built(run, which, kind, f"b{number}", b"" if "-i" in options else text, options, text if "-i" in options else b"")
+
+
 def main(checks):
     run = Comparison()
     sources(run)
+    big_sources(run)
     run.report(checks)
 
 

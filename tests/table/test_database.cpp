@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
-#include <mta/table/entry_list.hpp>
+#include <mta/core/file.hpp>
+#include <mta/table/entry_sorter.hpp>
+#include <mta/table/patience.hpp>
 #include <mta/table/registry.hpp>
 #include <mta/table/table_writer.hpp>
 
@@ -32,6 +35,31 @@ std::string ask(const std::string& type, const std::string& name, const std::str
     REQUIRE(table);
     return (*table)->lookup(key).value().value_or("absent");
 }
+
+bool open_and_close(const std::string& name) {
+    return static_cast<bool>(mta::open_file(name + ".lmdb", O_RDWR));
+}
+
+// Entries as a build hands them to a writer of that type.
+class sorted_entries {
+public:
+    sorted_entries(const std::string& type, terminator style = terminator::unknown, std::size_t in_memory = 0)
+        : store_("/tmp", in_memory), runs_(store_, on_duplicate::keep_first, nullptr), rank_(load_rank(type, {.style = style})) {}
+    void add(std::string_view key, std::string_view value) {
+        REQUIRE(runs_.add(key, value, 0, rank_ != nullptr ? rank_(key) : 0));
+    }
+    entry_source& all() {
+        auto runs = runs_.finish();
+        REQUIRE(runs);
+        return merged_.emplace(store_, std::move(*runs), on_duplicate::keep_first, nullptr);
+    }
+
+private:
+    spill_store store_;
+    run_builder runs_;
+    key_rank rank_;
+    std::optional<entry_merge> merged_;
+};
 
 } // namespace
 
@@ -83,12 +111,12 @@ TEST_CASE("many sorted entries are loaded at once", "[table][database]") {
     std::vector<std::string> keys;
     for (int i = 100000; i < 105000; ++i)
         keys.push_back(std::to_string(i));
-    std::vector<database_entry> entries;
-    for (const auto& key : keys)
-        entries.push_back({key, key});
     for (int round = 0; round < 2; ++round) { // the second replaces the first
+        sorted_entries entries(type);
+        for (const auto& key : keys)
+            entries.add(key, key);
         auto writer = start(type, name);
-        REQUIRE(writer->load(entries));
+        REQUIRE(writer->load(entries.all()));
         REQUIRE(writer->finish());
     }
     auto table = open_table(type + ":" + name);
@@ -107,7 +135,7 @@ TEST_CASE("entries of any size and beginning are loaded at once", "[table][datab
     const std::string type = GENERATE("hash", "btree");
     const auto style = GENERATE(terminator::with, terminator::without);
     const auto name = dir / "t";
-    entry_list list;
+    sorted_entries list(type, style);
     std::vector<std::pair<std::string, std::string>> expected;
     for (int i = 0; i < 3000; ++i) {
         const auto number = std::to_string(i * 7919 % 3000);
@@ -115,14 +143,12 @@ TEST_CASE("entries of any size and beginning are loaded at once", "[table][datab
         // Some fill a call of the library, some are larger than one.
         const std::size_t size = i % 1000 == 1 ? 400000 : i % 100 == 2 ? 30000 : static_cast<std::size_t>(i % 50);
         expected.emplace_back(key, number + std::string(size, 'v'));
-        list.add(key, expected.back().second, i);
+        list.add(key, expected.back().second);
     }
-    list.add("the same", "short", 1);
+    list.add("the same", "short");
     expected.emplace_back("the same", "short");
-    const auto sorted = list.sorted(on_duplicate::keep_first, [](const database_entry&) { FAIL("no duplicates"); });
-    CHECK(std::ranges::is_sorted(sorted, {}, &database_entry::key));
     auto writer = start(type, name, write_mode::create, style);
-    REQUIRE(writer->load(sorted));
+    REQUIRE(writer->load(list.all()));
     REQUIRE(writer->finish());
     auto table = open_table(type + ":" + name, {.style = style});
     REQUIRE(table);
@@ -132,19 +158,67 @@ TEST_CASE("entries of any size and beginning are loaded at once", "[table][datab
     CHECK(wrong == 0);
 }
 
-TEST_CASE("keys are sorted by all of their bytes", "[table][database]") {
-    entry_list list;
-    const std::string zero("ab\0", 3);
-    const std::vector<std::string> keys{"abc", "ab", zero, "ab\xff", "abcdefgh12345678z", "abcdefgh12345678a", "abcdefgh1", "ab"};
-    for (std::size_t i = 0; i < keys.size(); ++i)
-        list.add(keys[i], std::to_string(i), static_cast<int>(i));
-    int dropped = 0;
-    const auto sorted = list.sorted(on_duplicate::keep_first, [&](const database_entry& one) { dropped = one.line; });
-    CHECK(dropped == 7);
-    std::vector<std::string> seen;
-    for (const auto& one : sorted)
-        seen.emplace_back(one.key);
-    CHECK(seen == std::vector<std::string>{"ab", zero, "abc", "abcdefgh1", "abcdefgh12345678a", "abcdefgh12345678z", "ab\xff"});
+TEST_CASE("a file that is written to beside an open transaction of its own is not the one that is renamed", "[table][database]") {
+    // Whoever changes a database while it is replaced changes the new one.
+    const mta::test::temporary_directory dir;
+    const auto name = dir / "t";
+    REQUIRE(start("lmdb", name)->finish());
+    auto build = start("lmdb", name);
+    REQUIRE(build->insert("a", "built").value());
+    REQUIRE(build->finish());
+    auto change = start("lmdb", name, write_mode::change);
+    REQUIRE(change->replace("b", "changed"));
+    REQUIRE(change->finish());
+    CHECK(ask("lmdb", name, "a") == "built");
+    CHECK(ask("lmdb", name, "b") == "changed");
+}
+
+TEST_CASE("where nothing can be put beside a database, its content is replaced in the file", "[table][database]") {
+    const mta::test::temporary_directory dir;
+    const std::string type = GENERATE("hash", "btree", "lmdb", "cdb");
+    const auto name = dir / "t";
+    auto writer = start(type, name);
+    REQUIRE(writer->insert("a", "old").value());
+    REQUIRE(writer->finish());
+    writer.reset();
+    std::filesystem::create_directory(path_of(type, name) + ".new"); // root may write to any directory
+    struct stat before {};
+    REQUIRE(::stat(path_of(type, name).c_str(), &before) == 0);
+    sorted_entries entries(type);
+    for (int i = 0; i < 2000; ++i)
+        entries.add("key" + std::to_string(i), "new");
+    writer = start(type, name);
+    REQUIRE(writer->load(entries.all()));
+    REQUIRE(writer->finish());
+    writer.reset();
+    struct stat after {};
+    REQUIRE(::stat(path_of(type, name).c_str(), &after) == 0);
+    CHECK(before.st_ino == after.st_ino);
+    CHECK(ask(type, name, "a") == "absent");
+    CHECK(ask(type, name, "key1999") == "new");
+}
+
+TEST_CASE("environments of one process keep each other out while one writes", "[table][database]") {
+    const mta::test::temporary_directory dir;
+    const auto name = dir / "t";
+    auto writer = start("lmdb", name);
+    REQUIRE(writer->insert("a", "1").value());
+    REQUIRE(writer->finish());
+    auto first = open_table("lmdb:" + name);
+    REQUIRE(first);
+    writer = start("lmdb", name, write_mode::change);
+    REQUIRE(writer->replace("a", "2"));
+    {
+        const no_waiting now;
+        CHECK_FALSE((*first)->lookup("a"));
+    }
+    REQUIRE(open_and_close(name)); // ends nobody's lock
+    {
+        const no_waiting now;
+        CHECK_FALSE((*first)->lookup("a"));
+    }
+    REQUIRE(writer->finish());
+    CHECK((*first)->lookup("a").value() == "2");
 }
 
 TEST_CASE("a build that is given up leaves the old database", "[table][database]") {

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <bit>
 #include <vector>
 
 #include <mta/core/file.hpp>
@@ -16,16 +15,22 @@
 namespace mta::table {
 namespace {
 
-constexpr std::size_t most_cache = 512U << 20U;
 constexpr std::size_t hash_page = 4096;
 constexpr std::size_t worth_sizing = 1000; // entries
 // What the library adds to an entry in a page: two indexes and two type bytes.
 constexpr std::size_t entry_overhead = 6;
 
-// Entries that come in the order of their buckets are written page after page.
-std::uint32_t bucket_hash(std::string_view key, bool with_nul) noexcept {
-    const auto out = berkeley_hash(key);
-    return with_nul ? berkeley_hash(std::string_view("", 1), out) : out;
+// The bucket of a key is the last bits of its hash, as many as the size of the table asks for. Read backwards they put the keys
+// of a bucket together whatever that size is, so that a bucket's pages are written once and a small cache does.
+std::uint32_t backwards(std::uint32_t bits) noexcept {
+    bits = (bits >> 1U & 0x55555555U) | (bits & 0x55555555U) << 1U;
+    bits = (bits >> 2U & 0x33333333U) | (bits & 0x33333333U) << 2U;
+    bits = (bits >> 4U & 0x0F0F0F0FU) | (bits & 0x0F0F0F0FU) << 4U;
+    return __builtin_bswap32(bits);
+}
+std::uint32_t rank_without_nul(std::string_view key) { return backwards(berkeley_hash(key)); }
+std::uint32_t rank_with_nul(std::string_view key) {
+    return backwards(berkeley_hash(std::string_view("", 1), berkeley_hash(key)));
 }
 
 class berkeley_writer final : public table_writer {
@@ -50,20 +55,21 @@ public:
         return out;
     }
 
-    result<void> load(std::span<const database_entry> sorted) override {
-        std::size_t bytes = 0;
-        for (const auto& one : sorted)
-            bytes += one.key.size() + one.value.size() + entry_overhead + 2 * extra();
-        // All of the new file fits the cache, so that no page is written twice.
-        const auto cache = std::clamp(bytes * 3, options_.buffer, std::max(most_cache, options_.buffer));
-        const auto per_page =
-            sorted.empty() ? 0 : std::max<std::size_t>(hash_page * 4 / 3 * sorted.size() / std::max<std::size_t>(bytes, 1), 2);
-        if (auto opened = open(cache, sorted.size(), per_page); !opened)
+    result<void> load(entry_source& sorted) override {
+        std::size_t entries = 0;
+        std::size_t per_page = 0;
+        if (kind_ == DB_HASH && sorted.at_most().entries >= worth_sizing) {
+            // How many buckets there are is decided before the first entry comes.
+            const auto all = count(sorted);
+            if (!all)
+                return tl::make_unexpected(all.error());
+            entries = all->entries;
+            const auto bytes = all->bytes + entries * (entry_overhead + 2 * extra());
+            per_page = std::max<std::size_t>(hash_page * 4 / 3 * entries / bytes, 2);
+        }
+        if (auto opened = open(options_.buffer, entries, per_page); !opened)
             return opened;
-        if (kind_ != DB_HASH || sorted.size() < worth_sizing)
-            return put_many(sorted, [](std::size_t i) { return i; });
-        const auto order = bucket_order(sorted, per_page);
-        return put_many(sorted, [&order](std::size_t i) { return order[i]; });
+        return put_many(sorted);
     }
     result<bool> insert(std::string_view key, std::string_view value) override {
         auto code = put(key, value, extra(), DB_NOOVERWRITE);
@@ -132,50 +138,54 @@ private:
         db_ = std::move(*db);
         return {};
     }
-    [[nodiscard]] std::vector<std::uint32_t> bucket_order(std::span<const database_entry> sorted,
-                                                          std::size_t per_page) const {
-        const auto mask = std::bit_ceil((sorted.size() - 1) / per_page + 1) - 1;
-        std::vector<std::pair<std::uint32_t, std::uint32_t>> order(sorted.size());
-        for (std::uint32_t i = 0; i < sorted.size(); ++i)
-            order[i] = {static_cast<std::uint32_t>(bucket_hash(sorted[i].key, extra() != 0) & mask), i};
-        std::ranges::sort(order);
-        std::vector<std::uint32_t> out(sorted.size());
-        std::ranges::transform(order, out.begin(), [](const auto& one) { return one.second; });
+    static result<entry_source::totals> count(entry_source& sorted) {
+        entry_source::totals out;
+        for (;;) {
+            const auto one = sorted.next();
+            if (!one)
+                return tl::make_unexpected(one.error());
+            if (*one == nullptr)
+                break;
+            ++out.entries;
+            out.bytes += (*one)->key.size() + (*one)->value.size();
+        }
+        if (auto again = sorted.rewind(); !again)
+            return tl::make_unexpected(again.error());
         return out;
     }
-    // New entries, index(0) first, many in a call of the library.
-    template <class Index>
-    result<void> put_many(std::span<const database_entry> entries, Index&& index) {
+    // New entries, many in a call of the library.
+    result<void> put_many(entry_source& entries) {
         constexpr std::size_t call = 1U << 18U;
         constexpr std::size_t most_alone = call / 8; // larger ones go by themselves
         std::vector<std::uint32_t> space(call / sizeof(std::uint32_t));
-        for (std::size_t i = 0; i < entries.size();) {
+        auto one = entries.next();
+        while (one && *one != nullptr) {
             DBT bulk{};
             bulk.data = space.data();
             bulk.ulen = call;
             bulk.flags = DB_DBT_USERMEM;
             void* at = nullptr;
             DB_MULTIPLE_WRITE_INIT(at, &bulk);
-            const auto first = i;
-            for (; i < entries.size(); ++i) {
-                const auto& one = entries[index(i)];
-                if (one.key.size() + one.value.size() > most_alone)
-                    break;
-                DB_MULTIPLE_KEY_WRITE_NEXT(at, &bulk, one.key.data(), one.key.size() + extra(), one.value.data(),
-                                           one.value.size() + extra());
+            bool some = false;
+            for (; one && *one != nullptr && (*one)->key.size() + (*one)->value.size() <= most_alone; one = entries.next()) {
+                DB_MULTIPLE_KEY_WRITE_NEXT(at, &bulk, (*one)->key.data(), (*one)->key.size() + extra(), (*one)->value.data(),
+                                           (*one)->value.size() + extra());
                 if (at == nullptr)
                     break;
+                some = true;
             }
-            if (i == first) {
-                const auto& one = entries[index(i++)];
-                if (auto done = replace(one.key, one.value); !done)
+            if (some) {
+                DBT nothing{};
+                if (const int code = db_->put(db_.get(), nullptr, &bulk, &nothing, DB_MULTIPLE_KEY); code != 0)
+                    return db_trouble("error writing " + path_, code);
+            } else if (one && *one != nullptr) {
+                if (auto done = replace((*one)->key, (*one)->value); !done)
                     return done;
-                continue;
+                one = entries.next();
             }
-            DBT nothing{};
-            if (const int code = db_->put(db_.get(), nullptr, &bulk, &nothing, DB_MULTIPLE_KEY); code != 0)
-                return db_trouble("error writing " + path_, code);
         }
+        if (!one)
+            return tl::make_unexpected(one.error());
         return {};
     }
     result<int> put(std::string_view key, std::string_view value, std::size_t nul, u_int32_t flags) {
@@ -203,6 +213,10 @@ private:
 };
 
 } // namespace
+
+key_rank hash_rank(const writer_options& options) {
+    return options.style == terminator::without ? rank_without_nul : rank_with_nul;
+}
 
 result<writer_ptr> write_hash(const std::string& name, const writer_options& options) {
     return berkeley_writer::start(DB_HASH, name + ".db", options);

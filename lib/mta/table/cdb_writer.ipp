@@ -1,16 +1,19 @@
 #include <algorithm>
 #include <array>
+#include <span>
 #include <unordered_set>
 #include <vector>
 
 #include <mta/table/cdb_format.hpp>
 #include <mta/table/replacement_file.hpp>
+#include <mta/table/spill_store.hpp>
 #include <mta/table/table_writer.hpp>
 
 namespace mta::table {
 namespace {
 
 constexpr std::size_t chunk = 1U << 20U;
+constexpr std::size_t most_slots = 1U << 20U; // in memory, twice
 
 void append_number(std::string& to, std::size_t number) {
     for (unsigned shift = 0; shift < 32; shift += 8)
@@ -32,13 +35,12 @@ public:
         return std::unique_ptr<cdb_writer>(new cdb_writer(std::move(*place), std::move(*fd), options));
     }
 
-    result<void> load(std::span<const database_entry> sorted) override {
-        for (auto& table : slots_)
-            table.reserve(sorted.size() / cdb::tables * 9 / 8);
-        for (const auto& one : sorted)
-            if (auto done = append(one.key, one.value, nul()); !done)
+    result<void> load(entry_source& sorted) override {
+        auto one = sorted.next();
+        for (; one && *one != nullptr; one = sorted.next())
+            if (auto done = append((*one)->key, (*one)->value, nul()); !done)
                 return done;
-        return {};
+        return one ? result<void>() : tl::make_unexpected(one.error());
     }
     result<bool> insert(std::string_view key, std::string_view value) override {
         if (!keys_.emplace(key).second)
@@ -56,11 +58,20 @@ public:
 
     result<void> finish() override {
         std::string header;
-        for (const auto& table : slots_) {
-            append_number(header, at_);
-            append_number(header, table.size() * 2);
-            if (auto done = write_table(table); !done)
-                return done;
+        for (std::size_t first = 0, last = 0; first < cdb::tables; first = last) {
+            // As many tables at once as fit.
+            std::size_t slots = 0;
+            for (last = first; last < cdb::tables && (last == first || slots + counts_[last] <= most_slots); ++last)
+                slots += counts_[last];
+            const auto tables = slots_of(first, last);
+            if (!tables)
+                return tl::make_unexpected(tables.error());
+            for (const auto& table : *tables) {
+                append_number(header, at_);
+                append_number(header, table.size() * 2);
+                if (auto done = write_table(table); !done)
+                    return done;
+            }
         }
         if (auto done = flush(); !done)
             return done;
@@ -76,7 +87,8 @@ private:
         std::uint32_t place;
     };
     cdb_writer(replacement_file place, unique_fd fd, const writer_options& options)
-        : place_(std::move(place)), fd_(std::move(fd)), options_(options), pending_(cdb::header_size, '\0') {}
+        : place_(std::move(place)), fd_(std::move(fd)), options_(options), pending_(cdb::header_size, '\0'),
+          store_(parent_directory(place_.path()), 0) {}
 
     // Unlike the others this format is written without the NUL unless it is asked for.
     [[nodiscard]] std::size_t nul() const noexcept { return options_.style == terminator::with ? 1 : 0; }
@@ -88,12 +100,46 @@ private:
         const std::size_t size = 8 + key.size() + value.size() + 2 * nul;
         if (auto room = take(size); !room)
             return room;
-        slots_[hash % cdb::tables].push_back({hash, static_cast<std::uint32_t>(at_ - size)});
+        if (auto noted = note({hash, static_cast<std::uint32_t>(at_ - size)}); !noted)
+            return noted;
         append_number(pending_, key.size() + nul);
         append_number(pending_, value.size() + nul);
         pending_.append(key).append(nul, '\0');
         pending_.append(value).append(nul, '\0');
         return pending_.size() < chunk ? result<void>() : flush();
+    }
+    result<void> note(slot added) {
+        if (slots_.size() == most_slots) {
+            auto put = store_.put({reinterpret_cast<const char*>(slots_.data()), slots_.size() * sizeof(slot)});
+            if (!put)
+                return tl::make_unexpected(put.error());
+            away_.push_back(std::move(*put));
+            slots_.clear();
+        }
+        ++counts_[added.hash % cdb::tables];
+        slots_.push_back(added);
+        return {};
+    }
+    // The slots of some tables, in the order in which they came.
+    result<std::vector<std::vector<slot>>> slots_of(std::size_t first, std::size_t last) const {
+        std::vector<std::vector<slot>> out(last - first);
+        for (auto i = first; i < last; ++i)
+            out[i - first].reserve(counts_[i]);
+        const auto take = [&](std::span<const slot> from) {
+            for (const auto& one : from)
+                if (const auto table = one.hash % cdb::tables; table >= first && table < last)
+                    out[table - first].push_back(one);
+        };
+        std::vector<slot> part(chunk / sizeof(slot));
+        for (const auto& piece : away_)
+            for (std::size_t at = 0; at < piece.size; at += chunk) {
+                const auto size = std::min(chunk, piece.size - at);
+                if (auto done = store_.read(piece, at, {reinterpret_cast<char*>(part.data()), size}); !done)
+                    return tl::make_unexpected(done.error());
+                take(std::span(part).first(size / sizeof(slot)));
+            }
+        take(slots_);
+        return out;
     }
     result<void> write_table(const std::vector<slot>& table) {
         std::vector<slot> places(table.size() * 2, slot{0, 0});
@@ -129,7 +175,10 @@ private:
     writer_options options_;
     std::string pending_;                // bytes not yet written; begins with room for the header
     std::size_t at_ = cdb::header_size;  // where the next byte goes
-    std::array<std::vector<slot>, cdb::tables> slots_;
+    std::array<std::size_t, cdb::tables> counts_{}; // of slots
+    std::vector<slot> slots_;                       // those that are not away
+    spill_store store_;
+    std::vector<spill_store::piece> away_;
     std::unordered_set<std::string> keys_; // of insert()
 };
 

@@ -8,6 +8,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <mta/core/result.hpp>
 
@@ -50,6 +51,31 @@ public:
 private:
     int fd_;
     std::function<result<void>()> before_wait_;
+};
+
+// A source in parts: whole logical lines (text_source.hpp), as many as fit a size, at least one.
+class source_parts {
+public:
+    struct part {
+        std::string text;
+        int first_line = 1;
+        bool last = false;
+    };
+    // title is for messages.
+    source_parts(int fd, std::string title, std::size_t size) : fd_(fd), title_(std::move(title)), size_(size) {}
+
+    // A line that is longer than 1 GiB is errc::too_large.
+    [[nodiscard]] result<part> next();
+
+private:
+    [[nodiscard]] result<void> fill(std::string& text, std::size_t size);
+
+    int fd_;
+    std::string title_;
+    std::size_t size_;
+    std::string rest_; // behind the last part
+    int line_ = 1;
+    bool ended_ = false;
 };
 
 // All that is left to read of a descriptor. title is for the message.

@@ -11,57 +11,48 @@ namespace {
 
 // Pages a bulk load needs at most for each byte of content, and the old content stays until the commit.
 constexpr std::size_t room_factor = 3;
+// Bytes of content. All pages that a transaction has written are in memory until its end.
+constexpr std::size_t most_in_place = 32U << 20U;
+constexpr std::size_t most_unwritten = 16U << 20U;
 
 class lmdb_writer final : public table_writer {
 public:
     static result<writer_ptr> start(const std::string& name, const writer_options& options) {
         auto out = std::unique_ptr<lmdb_writer>(new lmdb_writer(name, options));
-        struct stat status {};
-        bool exists = ::stat(out->path_.c_str(), &status) == 0;
-        if (!exists && options.how == write_mode::change)
-            return fail_errno("open database " + out->path_);
-        if (!exists) {
-            // An empty database would answer "not found" for all that is about to come.
-            auto place = replacement_file::start(out->path_, options.mode);
-            if (!place)
-                return tl::make_unexpected(place.error());
-            exists = ::stat(out->path_.c_str(), &status) == 0; // somebody was quicker
-            if (!exists) {
-                out->path_ = place->temporary();
-                out->place_.emplace(std::move(*place));
-            }
-        }
-        const auto size = exists ? static_cast<std::size_t>(status.st_size) : 0;
-        out->map_size_ = std::max(options.map_size, size * 2);
-        auto env = open_lmdb_env(out->path_, 0, out->map_size_, options.mode);
-        if (!env)
-            return tl::make_unexpected(env.error());
-        out->env_ = std::move(*env);
-        auto held = lmdb_lock::wait(out->env_.get(), lock_mode::exclusive);
-        if (!held)
-            return tl::make_unexpected(held.error());
-        out->held_.emplace(std::move(*held));
-        if (auto begun = out->begin(); !begun)
+        if (auto begun = out->open_locked_and_begin(false); !begun)
             return tl::make_unexpected(begun.error());
-        if (options.how == write_mode::create)
-            if (auto emptied = out->empty(); !emptied)
-                return tl::make_unexpected(emptied.error());
         return out;
     }
 
-    result<void> load(std::span<const database_entry> sorted) override {
-        std::size_t bytes = 0;
-        for (const auto& one : sorted)
-            bytes += one.key.size() + one.value.size() + 16;
+    result<void> load(entry_source& sorted) override {
+        const auto all = sorted.at_most();
+        if (options_.how == write_mode::create && !place_ && all.bytes > most_in_place) {
+            txn_.reset();
+            held_.reset();
+            env_.reset();
+            if (auto begun = open_locked_and_begin(true); !begun)
+                return begun;
+        }
         struct stat status {};
         (void)::fstat(lmdb_descriptor(env_.get()), &status);
-        if (auto room = make_room(static_cast<std::size_t>(status.st_size) + bytes * room_factor); !room)
+        if (auto room = make_room(static_cast<std::size_t>(status.st_size) + (all.bytes + all.entries * 16) * room_factor); !room)
             return room;
-        // A NUL behind each of them leaves keys in the same order.
-        for (const auto& one : sorted)
-            if (auto done = put(one.key, one.value, extra(), MDB_APPEND); !done)
+        std::size_t bytes = 0; // of this transaction
+        auto one = sorted.next();
+        for (; one && *one != nullptr; one = sorted.next()) {
+            // A NUL behind each of them leaves keys in the same order.
+            if (auto done = put((*one)->key, (*one)->value, extra(), MDB_APPEND); !done)
                 return tl::make_unexpected(done.error());
-        return {};
+            bytes += (*one)->key.size() + (*one)->value.size();
+            if (place_ && bytes > most_unwritten) {
+                bytes = 0;
+                if (auto written = commit(); !written)
+                    return written;
+                if (auto begun = begin(); !begun)
+                    return begun;
+            }
+        }
+        return one ? result<void>() : tl::make_unexpected(one.error());
     }
     result<bool> insert(std::string_view key, std::string_view value) override {
         return put(key, value, extra(), MDB_NOOVERWRITE);
@@ -93,10 +84,10 @@ public:
         return found;
     }
     result<void> finish() override {
-        const int code = ::mdb_txn_commit(txn_.release());
+        const auto done = commit();
         held_.reset();
-        if (code != 0)
-            return lmdb_trouble("error writing " + path_, code);
+        if (!done)
+            return done;
         env_.reset();
         return place_ ? place_->commit() : result<void>();
     }
@@ -107,6 +98,52 @@ private:
 
     [[nodiscard]] std::size_t extra() const noexcept { return options_.style == terminator::without ? 0 : 1; }
 
+    result<void> open_locked_and_begin(bool beside) {
+        for (;;) {
+            if (auto opened = open(beside); !opened)
+                return opened;
+            auto held = lmdb_lock::wait(env_.get(), lock_mode::exclusive);
+            if (!held)
+                return tl::make_unexpected(held.error());
+            held_.emplace(std::move(*held));
+            if (stands_at(path_, lmdb_descriptor(env_.get())))
+                break;
+            // A builder had the lock, and has put another file here.
+            held_.reset();
+            env_.reset();
+        }
+        if (auto begun = begin(); !begun)
+            return begun;
+        return options_.how == write_mode::create && !place_ ? empty() : result<void>();
+    }
+    // A first content is made beside, since an empty database would answer "not found" for all that is about to come; one that
+    // is there is changed in the file. beside: that one is replaced, where its directory may be written to.
+    result<void> open(bool beside) {
+        const auto path = name_ + ".lmdb";
+        struct stat status {};
+        const bool exists = ::stat(path.c_str(), &status) == 0;
+        if (!exists && options_.how == write_mode::change)
+            return fail_errno("open database " + path);
+        path_ = path;
+        place_.reset();
+        if (!exists || beside) {
+            auto place = replacement_file::start(path, options_.mode, lock_style::fcntl, without_room::give_up);
+            if (!place && !exists)
+                return tl::make_unexpected(place.error());
+            if (place && !beside && ::stat(path.c_str(), &status) == 0)
+                return open(beside); // somebody was quicker
+            if (place) {
+                path_ = place->temporary();
+                place_.emplace(std::move(*place));
+            }
+        }
+        map_size_ = std::max(options_.map_size, exists && !place_ ? static_cast<std::size_t>(status.st_size) * 2 : 0);
+        auto env = open_lmdb_env(path_, place_ ? MDB_NOSYNC : 0, map_size_, options_.mode);
+        if (!env)
+            return tl::make_unexpected(env.error());
+        env_ = std::move(*env);
+        return {};
+    }
     result<void> begin() {
         MDB_txn* raw = nullptr;
         int code = ::mdb_txn_begin(env_.get(), nullptr, 0, &raw);
@@ -133,12 +170,17 @@ private:
             return lmdb_trouble("open database " + path_, code);
         if (auto begun = begin(); !begun)
             return begun;
-        return options_.how == write_mode::create ? empty() : result<void>();
+        return options_.how == write_mode::create && !place_ ? empty() : result<void>();
+    }
+    result<void> commit() {
+        if (const int code = ::mdb_txn_commit(txn_.release()); code != 0)
+            return lmdb_trouble("error writing " + path_, code);
+        return {};
     }
     // A full map: commits what is there, doubles the map, goes on.
     result<void> grow() {
-        if (const int code = ::mdb_txn_commit(txn_.release()); code != 0)
-            return lmdb_trouble("error writing " + path_, code);
+        if (auto written = commit(); !written)
+            return written;
         map_size_ *= 2;
         if (const int code = ::mdb_env_set_mapsize(env_.get(), map_size_); code != 0)
             return lmdb_trouble("open database " + path_, code);
@@ -167,7 +209,7 @@ private:
     std::string name_;
     std::string path_; // of the file that is written
     writer_options options_;
-    std::optional<replacement_file> place_; // of a database that was not there
+    std::optional<replacement_file> place_; // of a new content
     std::size_t map_size_ = 0;
     lmdb_env_ptr env_;
     std::optional<lmdb_lock> held_;

@@ -2,8 +2,8 @@
 // when it is whole. Builders wait for each other by an exclusive lock on the temporary; a shared one on the old file keeps
 // out whoever would change it, and lets its readers go on.
 //
-// Where the directory may not be written to the old file itself is emptied and written, under its exclusive lock. What
-// an earlier builder that was killed left behind is taken over.
+// Where the directory may not be written to the old file itself is emptied and written, under its exclusive lock, unless
+// its format knows better. What an earlier builder that was killed left behind is taken over.
 #pragma once
 
 #include <sys/stat.h>
@@ -20,34 +20,43 @@
 
 namespace mta::table {
 
+// Whether path names this very file.
+[[nodiscard]] inline bool stands_at(const std::string& path, int fd) noexcept {
+    struct stat ours {};
+    struct stat now {};
+    return ::fstat(fd, &ours) == 0 && ::stat(path.c_str(), &now) == 0 && ours.st_ino == now.st_ino && ours.st_dev == now.st_dev;
+}
+
 // Opens path and locks it; what stands there afterwards is what is locked.
 [[nodiscard]] inline result<unique_fd> open_locked(const std::string& path, int flags, mode_t mode = 0,
-                                                   lock_mode how = lock_mode::exclusive) {
+                                                   lock_mode how = lock_mode::exclusive,
+                                                   lock_style style = lock_style::flock) {
     for (;;) {
         auto fd = open_file(path, flags, mode);
         if (!fd)
             return fd;
-        if (auto held = wait_lock(fd->get(), how); !held)
+        if (auto held = wait_lock(fd->get(), how, style); !held)
             return tl::make_unexpected(held.error());
         // Whoever held the lock may have put another file here.
-        struct stat ours {};
-        struct stat now {};
-        if (::fstat(fd->get(), &ours) == 0 && ::stat(path.c_str(), &now) == 0 && ours.st_ino == now.st_ino &&
-            ours.st_dev == now.st_dev)
+        if (stands_at(path, fd->get()))
             return fd;
     }
 }
 
+// Where the directory may not be written to.
+enum class without_room { write_in_place, give_up };
+
 class replacement_file {
 public:
-    // Waits for other builders of the same database.
-    [[nodiscard]] static result<replacement_file> start(std::string path, mode_t mode) {
+    // Waits for other builders of the same database. style is how readers lock the old file.
+    [[nodiscard]] static result<replacement_file> start(std::string path, mode_t mode, lock_style style = lock_style::flock,
+                                                        without_room otherwise = without_room::write_in_place) {
         replacement_file out;
         out.path_ = followed(std::move(path));
         out.mode_ = mode;
         out.temporary_ = out.path_ + ".new";
         auto fresh = open_locked(out.temporary_, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
-        out.in_place_ = !fresh && ::access(out.path_.c_str(), F_OK) == 0;
+        out.in_place_ = !fresh && otherwise == without_room::write_in_place && ::access(out.path_.c_str(), F_OK) == 0;
         if (!fresh && !out.in_place_) {
             const bool in_the_way = fresh.error().code == std::errc::is_a_directory ||
                                     fresh.error().code == std::errc::too_many_symbolic_link_levels;
@@ -58,7 +67,7 @@ public:
             out.fresh_ = std::move(*fresh);
         else
             out.temporary_ = out.path_;
-        auto old = open_locked(out.path_, O_RDWR, 0, out.in_place_ ? lock_mode::exclusive : lock_mode::shared);
+        auto old = open_locked(out.path_, O_RDWR, 0, out.in_place_ ? lock_mode::exclusive : lock_mode::shared, style);
         if (!old && (out.in_place_ || old.error().code != std::errc::no_such_file_or_directory))
             return fail(old.error().code, "open " + out.path_);
         if (old)

@@ -36,6 +36,7 @@
 #include <mta/table/rule_source.ipp>
 #include <mta/table/rule_table.ipp>
 #include <mta/table/simple_tables.ipp>
+#include <mta/table/spill_store.ipp>
 #include <mta/table/table_writer.ipp>
 #include <mta/table/text_source.ipp>
 #include <mta/table/texthash.ipp>

@@ -4,16 +4,15 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <ctime>
+#include <iterator>
 
 #include <mta/core/file.hpp>
 #include <mta/core/text.hpp>
 #include <mta/table/command_task.hpp>
-#include <mta/table/entry_list.hpp>
-#include <mta/table/file_values.hpp>
 #include <mta/table/key_folding.hpp>
-#include <mta/table/text_source.hpp>
+#include <mta/table/line_input.hpp>
+#include <mta/table/source_reading.hpp>
 
 namespace mta::table {
 namespace {
@@ -58,95 +57,6 @@ private:
     bool taken_;
 };
 
-// Says on a terminal how far a long build is.
-class progress {
-public:
-    progress(std::string title, std::size_t total)
-        : title_(std::move(title)), total_(total), wanted_(total > (8U << 20U) && ::isatty(STDERR_FILENO) == 1) {}
-    ~progress() {
-        if (shown_)
-            std::fputs("\r\033[K", stderr);
-    }
-    progress(const progress&) = delete;
-    progress& operator=(const progress&) = delete;
-    void show(std::size_t done, const char* what) {
-        if (!wanted_)
-            return;
-        std::fprintf(stderr, "\r%s: %s, %zu%%\033[K", title_.c_str(), what, done * 100 / std::max<std::size_t>(total_, 1));
-        shown_ = true;
-    }
-
-private:
-    std::string title_;
-    std::size_t total_;
-    bool wanted_;
-    bool shown_ = false;
-};
-
-// Reads a source into entries and keeps its warnings, to say them in the order of the lines.
-class source_reader {
-public:
-    source_reader(command_task& task, std::string title, std::string database)
-        : task_(task), title_(std::move(title)), database_(std::move(database)), utf8_(task.utf8()) {}
-
-    void read(std::string_view text) {
-        line_reader lines(text, title_);
-        progress bar(title_, text.size());
-        std::size_t shown = text.size();
-        while (const auto line = lines.next()) {
-            add(*line);
-            if (shown - lines.left() > (1U << 20U)) {
-                shown = lines.left();
-                bar.show(text.size() - shown, "reading");
-            }
-        }
-    }
-    [[nodiscard]] entry_list& entries() noexcept { return entries_; }
-    void duplicate(const database_entry& entry) {
-        if (!task_.options.has('w') && !task_.options.has('r'))
-            warnings_.emplace_back(entry.line, database_ + ": duplicate entry: \"" + std::string(entry.key) + "\"");
-    }
-    void say_warnings() {
-        std::ranges::stable_sort(warnings_, {}, &std::pair<int, std::string>::first);
-        for (const auto& [line, text] : warnings_)
-            task_.log.warning(text);
-        warnings_.clear();
-    }
-
-private:
-    void complain(int line, std::string_view what) {
-        warnings_.emplace_back(line, title_ + ", line " + std::to_string(line) + ": " + std::string(what));
-    }
-    void add(const logical_line& line) {
-        if (utf8_ && !is_utf8_line(line))
-            return complain(line.line, "non-UTF-8 input \"" + std::string(line.text) + "\"" + ignored_line);
-        if (line.text.empty() && task_.style.alias_records)
-            return; // begins with a NUL: nothing to name
-        const auto entry = task_.style.parser->parse(line.text);
-        if (!entry)
-            return complain(line.line, entry.error().text());
-        if (!entry->remark.empty())
-            complain(line.line, entry->remark);
-        std::string_view value = entry->value;
-        if (task_.options.has('F')) {
-            auto content = encoded_files(value);
-            if (!content)
-                return complain(line.line, content.error().text() + ": skipping this entry");
-            value = encoded_ = std::move(*content);
-        }
-        entries_.add(task_.folds() ? folder_(entry->key, utf8_) : entry->key, value, line.line);
-    }
-
-    command_task& task_;
-    std::string title_;
-    std::string database_;
-    bool utf8_;
-    entry_list entries_;
-    key_folder folder_;
-    std::string encoded_;
-    std::vector<std::pair<int, std::string>> warnings_;
-};
-
 result<void> add_alias_records(command_task& task, table_writer& to) {
     // "@" says that the table is complete; the other two are what NIS and Sendmail look for.
     if (auto done = to.replace("@", "@"); !done)
@@ -158,29 +68,56 @@ result<void> add_alias_records(command_task& task, table_writer& to) {
     return to.put_bare("YP_MASTER_NAME", task.cfg.text("myhostname"));
 }
 
-result<void> fill(command_task& task, table_writer& writer, source_reader& source) {
-    if (!task.options.has('i')) {
-        const auto policy = task.options.has('r') ? on_duplicate::take_last : on_duplicate::keep_first;
-        const auto sorted =
-            source.entries().sorted(policy, [&](const database_entry& dropped) { source.duplicate(dropped); });
-        source.say_warnings();
-        if (auto done = writer.load(sorted); !done)
-            return done;
-    } else {
-        for (const auto& one : source.entries().entries()) {
-            if (task.options.has('r')) {
-                if (auto done = writer.replace(one.key, one.value); !done)
-                    return done;
-                continue;
-            }
-            const auto added = writer.insert(one.key, one.value);
-            if (!added)
-                return tl::make_unexpected(added.error());
-            if (!*added)
-                source.duplicate(one);
-        }
-        source.say_warnings();
+// Says what there is to be said about the lines, in their order.
+result<void> say(command_task& task, const spill_store& store, entry_runs messages) {
+    entry_merge merged(store, std::move(messages), on_duplicate::keep_all, nullptr);
+    for (;;) {
+        const auto one = merged.next();
+        if (!one)
+            return tl::make_unexpected(one.error());
+        if (*one == nullptr)
+            return {};
+        task.log.warning((*one)->value);
     }
+}
+
+// Adds one entry after the other to a database that may hold others. told hears of keys that are there.
+result<void> add_each(command_task& task, table_writer& writer, entry_source& entries, const duplicate_told& told) {
+    for (;;) {
+        const auto one = entries.next();
+        if (!one)
+            return tl::make_unexpected(one.error());
+        if (*one == nullptr)
+            return {};
+        if (task.options.has('r')) {
+            if (auto done = writer.replace((*one)->key, (*one)->value); !done)
+                return done;
+            continue;
+        }
+        const auto added = writer.insert((*one)->key, (*one)->value);
+        if (!added)
+            return tl::make_unexpected(added.error());
+        if (!*added)
+            if (auto done = told(**one); !done)
+                return done;
+    }
+}
+
+result<void> fill(command_task& task, table_writer& writer, const source_rules& rules, spill_store& store, source_content source) {
+    line_messages messages(store);
+    const auto told = [&](const database_entry& one) {
+        return rules.tell_duplicates ? messages.add(one.line, rules.duplicate(one.key)) : result<void>();
+    };
+    entry_merge entries(store, std::move(source.entries), rules.policy, told);
+    const auto filled = task.options.has('i') ? add_each(task, writer, entries, told) : writer.load(entries);
+    auto said = messages.finish();
+    if (said) {
+        std::ranges::move(*said, std::back_inserter(source.messages));
+        if (auto done = say(task, store, std::move(source.messages)); !done)
+            return done;
+    }
+    if (!filled || !said)
+        return tl::make_unexpected(filled ? said.error() : filled.error());
     if (task.style.alias_records)
         if (auto done = add_alias_records(task, writer); !done)
             return done;
@@ -214,17 +151,21 @@ result<void> build(command_task& task, const char* file) {
     // Asked first, so that a type that cannot be written is named before the source is read.
     if (auto writable = can_write(spec.type); !writable)
         return writable;
-    const auto text = read_descriptor(fd, title);
-    if (!text)
-        return tl::make_unexpected(text.error());
-    source_reader source(task, title, shown_database(spec.type, spec.name));
-    source.read(*text);
+    const auto how = task.how_to_write(adding ? write_mode::update : write_mode::create, mode);
+    source_rules rules{task.style, title, shown_database(spec.type, spec.name), task.utf8(), task.folds()};
+    rules.file_values = task.options.has('F');
+    rules.tell_duplicates = !task.options.has('w') && !task.options.has('r');
+    rules.policy = adding ? on_duplicate::keep_all : task.options.has('r') ? on_duplicate::take_last : on_duplicate::keep_first;
+    rules.rank = adding ? nullptr : load_rank(spec.type, how);
+    spill_store store(parent_directory(spec.name), most_in_memory);
+    auto source = read_source(rules, store, fd, S_ISREG(status.st_mode) ? static_cast<std::size_t>(status.st_size) : 0);
+    if (!source)
+        return tl::make_unexpected(source.error());
     const signals_held held;
-    auto writer = open_writer(spec.type, spec.name,
-                              task.how_to_write(adding ? write_mode::update : write_mode::create, mode));
+    auto writer = open_writer(spec.type, spec.name, how);
     if (!writer)
         return tl::make_unexpected(writer.error());
-    return fill(task, **writer, source);
+    return fill(task, **writer, rules, store, std::move(*source));
 }
 
 } // namespace

@@ -18,7 +18,7 @@ struct command_style {
     std::string_view help;      // of --help
     std::string_view separator; // between key and value of a hit
     bool alias_records = false; // "@" and the NIS records
-    entry_parser* parser = nullptr;
+    std::unique_ptr<entry_parser> (*parser)() = nullptr;
 };
 
 // Runs the command and returns its exit status; fatal trouble ends the process with its message.

@@ -13,7 +13,7 @@
 #include <mta/core/json.hpp>
 #include <mta/core/text.hpp>
 #include <mta/table/command_task.hpp>
-#include <mta/table/entry_list.hpp>
+#include <mta/table/entry_sorter.hpp>
 #include <mta/table/environment.hpp>
 #include <mta/table/key_folding.hpp>
 #include <mta/table/rule_check.hpp>
@@ -63,6 +63,7 @@ result<void> check_source(command_task& task, const spec_parts& spec) {
     if (!text)
         return tl::make_unexpected(text.error());
     line_reader lines(*text, spec.name);
+    const auto parser = task.style.parser();
     key_folder folder;
     std::unordered_map<std::string, int> seen;
     while (const auto line = lines.next()) {
@@ -73,7 +74,7 @@ result<void> check_source(command_task& task, const spec_parts& spec) {
             say("non-UTF-8 input \"" + std::string(line->text) + "\"" + ignored_line);
             continue;
         }
-        const auto entry = task.style.parser->parse(line->text);
+        const auto entry = parser->parse(line->text);
         if (!entry) {
             say(entry.error().text());
             continue;
@@ -222,20 +223,28 @@ result<int> convert_table(command_task& task, std::span<const char* const> files
     auto table = open_table(from.type + ":" + from.name, task.how_to_open());
     if (!table)
         return tl::make_unexpected(table.error());
-    entry_list entries;
-    const auto walked = (*table)->walk([&](std::string_view key, std::string_view value) {
-        entries.add(key, value, 0);
-        return true;
-    });
-    if (!walked)
-        return tl::make_unexpected(walked.error());
     // Who may not read the one may not read the other.
     const auto status = file_behind(from, **table);
     const auto mode = static_cast<mode_t>(status && !task.options.has('p') ? 0600 | (status->st_mode & 0044) : 0644);
-    auto writer = open_writer(to.type, to.name, task.how_to_write(write_mode::create, mode));
+    const auto how = task.how_to_write(write_mode::create, mode);
+    const auto rank = load_rank(to.type, how);
+    spill_store store(parent_directory(to.name), most_in_memory);
+    run_builder runs(store, on_duplicate::keep_first, nullptr);
+    result<void> added;
+    const auto walked = (*table)->walk([&](std::string_view key, std::string_view value) {
+        added = runs.add(key, value, 0, rank != nullptr ? rank(key) : 0);
+        return added.has_value();
+    });
+    if (!walked)
+        return tl::make_unexpected(walked.error());
+    auto all = added ? runs.finish() : tl::make_unexpected(added.error());
+    if (!all)
+        return tl::make_unexpected(all.error());
+    entry_merge entries(store, std::move(*all), on_duplicate::keep_first, nullptr);
+    auto writer = open_writer(to.type, to.name, how);
     if (!writer)
         return tl::make_unexpected(writer.error());
-    if (auto done = (*writer)->load(entries.sorted(on_duplicate::keep_first, [](const database_entry&) {})); !done)
+    if (auto done = (*writer)->load(entries); !done)
         return tl::make_unexpected(done.error());
     if (auto done = (*writer)->finish(); !done)
         return tl::make_unexpected(done.error());

@@ -1,15 +1,15 @@
 // Writes databases (hash, btree, lmdb, cdb): a whole new one, or changes to one that is there.
 //
-// A new Berkeley DB or cdb file is built beside the old one and renamed over it; a new LMDB content is one transaction
-// in the file itself, or put in its place where there was none. Either way no reader ever sees half of it, and a writer
-// that is killed leaves the old content. Changes hold the exclusive lock that readers respect. Two writers wait for each
-// other.
+// A new Berkeley DB or cdb file is built beside the old one and renamed over it (replacement_file.hpp); a new LMDB content is
+// one transaction in the file itself, or put in its place where there was none, or where it is large. Either way no reader
+// ever sees half of it, and a writer that is killed leaves the old content. Changes hold the exclusive lock that readers
+// respect. Two writers wait for each other. What a build needs of memory does not grow with the number of its entries.
 #pragma once
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -25,6 +25,27 @@ struct database_entry {
     int line = 0; // of the source
 };
 
+// The entries of a new database, one after another: every key once, in the order of their ranks (load_rank) and of their
+// bytes.
+class entry_source {
+public:
+    struct totals {
+        std::size_t entries = 0;
+        std::size_t bytes = 0; // of keys and values
+    };
+    entry_source() = default;
+    entry_source(const entry_source&) = delete;
+    entry_source& operator=(const entry_source&) = delete;
+    virtual ~entry_source() = default;
+
+    // Nothing more than this comes.
+    [[nodiscard]] virtual totals at_most() const noexcept = 0;
+    // The next one stays until the next call; none is the end.
+    [[nodiscard]] virtual result<const database_entry*> next() = 0;
+    // From the first one on again.
+    [[nodiscard]] virtual result<void> rewind() = 0;
+};
+
 class table_writer {
 public:
     table_writer() = default;
@@ -32,8 +53,8 @@ public:
     table_writer& operator=(const table_writer&) = delete;
     virtual ~table_writer() = default; // what was not finished is gone (create) or as far as it came (update)
 
-    // All entries of a new database at once: every key once, in the order of their bytes. The quick way.
-    [[nodiscard]] virtual result<void> load(std::span<const database_entry> sorted);
+    // All entries of a new database at once: the quick way.
+    [[nodiscard]] virtual result<void> load(entry_source& sorted);
     // False: the key is there, and its value was left.
     [[nodiscard]] virtual result<bool> insert(std::string_view key, std::string_view value) = 0;
     [[nodiscard]] virtual result<void> replace(std::string_view key, std::string_view value) = 0;
@@ -67,6 +88,10 @@ struct writer_options {
 [[nodiscard]] result<writer_ptr> open_writer(const std::string& type, const std::string& name,
                                              const writer_options& options);
 
+// The rank of a key for load(); none when the order of the keys' bytes is what a type likes best.
+using key_rank = std::uint32_t (*)(std::string_view key);
+[[nodiscard]] key_rank load_rank(const std::string& type, const writer_options& options);
+
 // Whether a database of this type can be built at all; the error is open_writer's.
 [[nodiscard]] result<void> can_write(const std::string& type);
 
@@ -74,6 +99,7 @@ using writer_opener = result<writer_ptr>(const std::string& name, const writer_o
 writer_opener write_hash, write_btree, write_lmdb, write_cdb, write_fail;
 // Changes only (write_mode::change). name is "type:name".
 writer_opener write_proxy;
+[[nodiscard]] key_rank hash_rank(const writer_options& options);
 
 // The file of a database, as messages about its entries name it: "NAME.db", "lmdb:NAME", "NAME". Not where it stands.
 [[nodiscard]] std::string shown_database(const std::string& type, const std::string& name);

@@ -22,11 +22,24 @@ private:
 
 } // namespace
 
-result<void> table_writer::load(std::span<const database_entry> sorted) {
-    for (const auto& one : sorted)
-        if (auto done = insert(one.key, one.value); !done)
+result<void> table_writer::load(entry_source& sorted) {
+    for (;;) {
+        const auto one = sorted.next();
+        if (!one)
+            return tl::make_unexpected(one.error());
+        if (*one == nullptr)
+            return {};
+        if (auto done = insert((*one)->key, (*one)->value); !done)
             return tl::make_unexpected(done.error());
-    return {};
+    }
+}
+
+key_rank load_rank([[maybe_unused]] const std::string& type, [[maybe_unused]] const writer_options& options) {
+#ifdef MTA_BERKELEY_DB
+    if (type == "hash")
+        return hash_rank(options);
+#endif
+    return nullptr;
 }
 
 result<writer_ptr> write_fail(const std::string& name, const writer_options&) {

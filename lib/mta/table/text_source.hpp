@@ -22,7 +22,8 @@ class line_reader {
 public:
     // text must outlive the reader. title names the source when a line that begins with white space has nothing to
     // continue; such a line is skipped.
-    line_reader(std::string_view text, std::string title) : rest_(text), title_(std::move(title)) {}
+    line_reader(std::string_view text, std::string title, int first_line = 1)
+        : rest_(text), title_(std::move(title)), number_(first_line - 1) {}
 
     // The text is in the source or in the reader, and stays until the next call.
     [[nodiscard]] std::optional<logical_line> next();
@@ -37,7 +38,7 @@ private:
     std::string_view rest_;
     std::string title_;
     std::string joined_;
-    int number_ = 0;
+    int number_;
 };
 
 struct key_value {
