@@ -1,12 +1,9 @@
 """tcp:, socketmap: and memcache: beside the reference's, against servers that answer well, badly, late and not at all; memcache:
 on a real memcached; redis: on a real Redis; proxy: through the reference's own proxymap."""
-import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -16,14 +13,14 @@ from checks import command
 from databases import Memcached, Redis
 from reference import Reference, tool
 from tables import Session, Tables, stays_right
+from toys import ToyServer
 
 KEYS = ["a", "A", "b", "Joe@Example.COM", "@example.com", "a b", "100%", "%41", "\u00e9@example.com", "tab\tbed", b"\xff", "x" * 3000,
         "quote'\"\\"]
 
 
-class Toy:
-    """A server on a loopback port and a Unix socket; answer(bytes) gives what goes back, None hangs up, and so
-    does a NUL at the end of it."""
+class Toy(ToyServer):
+    """answer(bytes) gives what goes back, None hangs up, and so does a NUL at the end of it."""
 
     count = 0
 
@@ -31,36 +28,19 @@ class Toy:
         self.answer = answer
         self.seen = []
         Toy.count += 1
-        self.path = os.path.join(directory, f"toy{Toy.count}")
-        self.listeners = [socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)]
-        self.listeners[1].bind(self.path)
-        self.listeners[1].listen(8)
-        self.port = self.listeners[0].getsockname()[1]
-        for listener in self.listeners:
-            threading.Thread(target=self.accept, args=(listener,), daemon=True).start()
-
-    def accept(self, listener):
-        with contextlib.suppress(OSError):
-            while True:
-                link, _ = listener.accept()
-                threading.Thread(target=self.talk, args=(link,), daemon=True).start()
+        super().__init__(os.path.join(directory, f"toy{Toy.count}"))
 
     def talk(self, link):
-        with contextlib.suppress(OSError), link:
-            while data := link.recv(262144):
-                while not data.endswith((b",", b"\n")) and (more := link.recv(262144)):
-                    data += more
-                self.seen.append(data)
-                reply = self.answer(data)
-                if reply is None:
-                    return
-                link.sendall(reply.rstrip(b"\0"))
-                if reply.endswith(b"\0"):
-                    return
-
-    def close(self):
-        for listener in self.listeners:
-            listener.close()
+        while data := link.recv(262144):
+            while not data.endswith((b",", b"\n")) and (more := link.recv(262144)):
+                data += more
+            self.seen.append(data)
+            reply = self.answer(data)
+            if reply is None:
+                return
+            link.sendall(reply.rstrip(b"\0"))
+            if reply.endswith(b"\0"):
+                return
 
 
 TABLE = {b"a": b"1", b"b": b"two words", b"100%": b"per%cent", b"%41": b"lit", "\u00e9@example.com".encode(): "\u00fcber".encode(),

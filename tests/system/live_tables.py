@@ -16,34 +16,9 @@ from mtad import Mtad  # noqa: E402
 from senders import Session  # noqa: E402
 from server import new_directory  # noqa: E402
 from sink import Sink  # noqa: E402
+from toys import Pulse  # noqa: E402
 
 LATE = "451 4.3.0"
-
-
-class Pulse:
-    """Says NOOP again and again on a connection of its own: the longest time it took tells whether the loop stood still."""
-
-    def __init__(self, port):
-        self.port = port
-        self.longest = 0.0
-
-    def __enter__(self):
-        self.done = False
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.done = True
-        self.thread.join()
-
-    def run(self):
-        with Session(self.port) as link:
-            while not self.done:
-                before = time.monotonic()
-                link.command("NOOP")
-                self.longest = max(self.longest, time.monotonic() - before)
-                time.sleep(0.01)
 
 
 def rcpt(port, address, mail="MAIL FROM:<from@example.test>"):
