@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 
 #include <mta/address/parts.hpp>
 #include <mta/address/tokens.hpp>
@@ -99,6 +100,7 @@ private:
     std::vector<std::string> extracted_;
     std::vector<std::string> resent_;
     bool saw_resent_ = false;
+    bool header_cut_ = false; // over header_size_limit
 };
 
 void submission::find_user_and_sender() {
@@ -197,8 +199,11 @@ void submission::scan_header(const message::header_info& info, std::string_view 
         return;
     saw_resent_ = saw_resent_ || info.resent;
     auto& into = info.resent ? resent_ : extracted_;
-    for (auto& one : address::addresses_in(value, static_cast<std::size_t>(cfg_[param::header_address_token_limit])))
-        into.push_back(std::move(one));
+    // Without header_address_token_limit, which is for rewriting: it would lose recipients without a word.
+    const auto text = value.substr(0, value.find('\0'));
+    for (auto& one : address::addresses_in(text, std::numeric_limits<std::size_t>::max()))
+        if (!one.empty())
+            into.push_back(std::move(one));
 }
 
 void submission::take_header() {
@@ -222,11 +227,13 @@ void submission::copy_line(std::string_view line, bool unterminated) {
     const auto limit = static_cast<std::size_t>(cfg_[param::header_size_limit]);
     const bool goes_on = !first_piece || (message::is_continuation(line) && !header_.empty());
     if (goes_on) {
-        if (header_.size() + line.size() + 1 <= limit) {
-            if (first_piece)
-                header_ += '\n';
-            header_ += line;
+        if (header_.size() >= limit) { // recipients may be in what is cut off
+            header_cut_ = true;
+            return;
         }
+        if (first_piece)
+            header_ += '\n';
+        header_ += line;
         return;
     }
     take_header();
@@ -271,6 +278,8 @@ void submission::write_extracted() {
     drop_->put(record_type::extracted, {});
     if (!asked_.extract_recipients)
         return;
+    if (header_cut_)
+        refuse("unable to extract recipients: message header length exceeds safety limit");
     const auto& found = saw_resent_ ? resent_ : extracted_;
     if (found.empty() && recipients_.empty())
         refuse("No recipient addresses found in message header");
@@ -283,6 +292,8 @@ int submission::run() {
     check_submit_user(cfg_, log_);
     collect_recipients();
     check_verp();
+    if (const auto& fix = cfg_[param::sendmail_fix_line_endings]; fix != "always" && fix != "strict" && fix != "never")
+        log_.fatal("invalid sendmail_fix_line_endings value: " + fix);
     const auto path = find_command(cfg_, "postdrop");
     auto drop = postdrop_client::start(path, {"postdrop", "-r"});
     if (!drop)

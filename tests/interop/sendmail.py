@@ -14,6 +14,8 @@ from reference import Reference
 from server import Server
 
 LONG = b"x" * 5000
+MANY = b"To: " + b", ".join(b"u%d@d.test" % number for number in range(2000))
+WIDE = b"X-Wide: " + b"\n ".join(b"y" * 97 for _ in range(1100))
 
 
 def case(*arguments, message=b"Subject: x\n\nhello\n", name=None, environment=None):
@@ -36,6 +38,14 @@ CASES = [
     case("-t", "-f", "a", message=b"Foo : x\nTo :  z\nnothdr\n", name="-t odd header"),
     case("-t", "-f", "a", message=b"To: x\n y,\n\tz\nX: " + LONG + b"\n folded\n\n" + LONG + b"\n", name="-t long lines"),
     case("-t", "-f", "a", message=b"Foo: x\n\nbody\n", name="-t without recipients"),
+    case("-t", "-f", "a", message=b"To: a, <>, b\nCc: x <>\n\nbody\n", name="-t empty addresses"),
+    case("-t", "-f", "a", message=b"To: <>\n\nbody\n", name="-t nothing but an empty address"),
+    case("-t", "-f", "a", message=MANY + b"\n\nbody\n", name="-t two thousand recipients"),
+    case("-t", "-f", "a", message=MANY.replace(b", ", b",\n ") + b"\nCc: c\n\nbody\n", name="-t two thousand recipients, folded"),
+    case("-t", "-f", "a", message=b"To: b\n" + WIDE + b"\n\nbody\n", name="-t a header over the limit"),
+    case("-t", "-f", "a", message=b"To: b\n" + WIDE[:102401] + b"\n\nbody\n", name="-t a header at the limit"),
+    case("-f", "a", "b", message=b"To: b\n" + WIDE + b"\n\nbody\n", name="a header over the limit, which nobody looks at"),
+    case("-t", "-f", "a", message=b"To: b\n\n" + WIDE + b"\n", name="-t a long text that looks like a header"),
     case("-f", "a", message=b"x\n", name="no recipients"),
     case("-i", "b", message=b"To: x\n\na\n.\n..\nb\n", name="-i dots"),
     case("-oi", "b", message=b"To: x\n\na\n.\n", name="-oi dots"),
@@ -65,6 +75,7 @@ CASES = [
     case("b", environment={"NAME": "a.b"}, name="NAME with a dot"),
     case("b", environment={"NAME": ""}, name="NAME empty"),
     # What is refused
+    case("-bs", "b"), case("-N", "never,success", "b"),
     case("-n", "b"), case("-XF", "b"), case("-Z", "b"), case("-qS", "b"), case("-bx", "b"), case("-B", "foo", "b"),
     case("-bv", "-t"), case("-bp", "-t"), case("-bv", "-N", "never", "b"), case("-f"), case("-XVab", "b"),
     case("-XV", "-f", "", "b"), case("-bp", "foo"), case("-bi", "foo"), case("-q", "foo"), case("-bd", "foo"),
