@@ -16,6 +16,7 @@
 #include <mta/core/argv.hpp>
 #include <mta/core/file.hpp>
 #include <mta/core/lock.hpp>
+#include <mta/core/standard_descriptors.hpp>
 #include <mta/core/sysexits.hpp>
 #include <mta/core/text.hpp>
 
@@ -163,6 +164,8 @@ int postlock_main(int argc, char** argv) {
 } // namespace
 
 int main(int argc, char** argv) {
+    if (!mta::hold_standard_descriptors())
+        return mta::ex_oserr;
     try {
         return postlock_main(argc, argv);
     } catch (const std::exception& problem) {

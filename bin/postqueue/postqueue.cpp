@@ -59,7 +59,7 @@ public:
             break;
         }
         if (std::fflush(out_) != 0)
-            log_.fatal("write error: " + std::string(std::generic_category().message(errno)));
+            log_.fatal("output write error: " + std::string(std::generic_category().message(errno)));
         return 0;
     }
 

@@ -142,6 +142,8 @@ int run(const options& asked, const configuration& cfg, config::command_log& log
     case mode::daemon:
         become(find_command(cfg, "postfix"), {"postfix", "start"}, log);
     case mode::smtp:
+        if (!asked.recipients.empty())
+            log.fatal("stand-alone mode requires no recipient");
         check_submit_user(cfg, log);
         return talk_smtp(cfg, log);
     case mode::nothing:

@@ -223,10 +223,7 @@ void parser::take_notify(std::string_view value) {
             break;
         }
     }
-    if (good && (flags & queue::notify_never) != 0 && flags != queue::notify_never) {
-        log_.warning("DSN NOTIFY: \"never\" excludes other values: \"" + std::string(value) + '"');
-        good = false;
-    }
+    good = good && ((flags & queue::notify_never) == 0 || flags == queue::notify_never);
     if (good && flags != 0)
         into_.dsn_notify = flags;
     else

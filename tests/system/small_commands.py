@@ -141,6 +141,15 @@ def test_postlock(checks, reference, ours):
             done = system.run("postlock", path, "true")
             results.append((done.returncode, plain(system, done.stderr)))
         same(checks, f"postlock {place}", *results)
+    for closed in ("<&-", ">&-", "2>&-"):  # the command gets something there, and it is not the file
+        results = []
+        for system in (reference, ours):
+            path = os.path.join(system.directory, "box")
+            done = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", system.command("postlock"), path, "sh", "-c",
+                                   "echo out; cat; for n in 0 1 2; do ! test /proc/$$/fd/$n -ef $0; done", path],
+                                  input=b"input\n", capture_output=True, env=system.environment(), timeout=60)
+            results.append((done.returncode, done.stdout, plain(system, done.stderr)))
+        same(checks, f"postlock {closed}", *results)
     test_held(checks, reference, ours)
 
 
