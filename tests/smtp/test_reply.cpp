@@ -60,7 +60,7 @@ TEST_CASE("a reply is bounded in line length, kept text and size", "[smtp][reply
 }
 
 TEST_CASE("the kept text of a reply is bounded, however it is parted into lines", "[smtp][reply]") {
-    for (const std::size_t length : {0, 1, 100, 2000, 3000}) {
+    for (const std::size_t length : {0U, 1U, 100U, 2000U, 3000U}) {
         std::string bytes;
         for (std::size_t i = 0; bytes.size() < 300'000; ++i)
             bytes += "451-" + std::string(length, 'x') + "\r\n";
