@@ -56,7 +56,7 @@ public:
         auto cfg = configuration::load(where->directory);
         if (!cfg)
             fatal(cfg.error().text());
-        log_.use_checked(*cfg);
+        log_.use_checked(*cfg, config::mail_log::optional);
         if (opt_.queue_ids)
             open_spool(*cfg);
         if (opt_.files.empty()) {

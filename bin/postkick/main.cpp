@@ -1,6 +1,7 @@
 // postkick: sends a wake-up request to a service of the running mail system.
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <optional>
 
 #include <mta/config/command_log.hpp>
@@ -32,13 +33,15 @@ int postkick_main(int argc, char** argv) {
     const auto words = options.operands();
     if (usage || words.size() != 3)
         log.fatal("usage: postkick [-c config_dir] [-v] class service request");
-    const auto cfg = log.load(directory);
+    const auto cfg = log.load(directory, mta::config::mail_log::optional);
     const std::string type = words[0];
     const std::string service = words[1];
     const auto limit = std::chrono::milliseconds(cfg[mta::param::application_event_drain_time]);
     const auto path = cfg[mta::param::queue_directory] + "/" + type + "/" + service;
     const auto socket = mta::connect_local(path, limit);
-    if (!socket) {
+    if (!socket && std::filesystem::is_directory(path)) {
+        log.warning(type + "/" + service + " is not a socket or a fifo");
+    } else if (!socket) {
         log.warning("unable to look up " + type + "/" + service + ": " + socket.error().code.message());
     } else if (mta::send_all(socket->get(), words[2], limit)) {
         (void)mta::wait_readable(socket->get(), limit); // its closing says that the request was read

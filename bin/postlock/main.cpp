@@ -138,7 +138,7 @@ int postlock_main(int argc, char** argv) {
     const auto words = options.operands();
     if (usage || words.size() < 2)
         log.fatal("usage: postlock [-c config_dir] [-l lock_style] [-v] folder command...");
-    const auto cfg = log.load(directory);
+    const auto cfg = log.load(directory, mta::config::mail_log::optional);
     const auto text = style_text.value_or(cfg.text(mta::param::mailbox_delivery_lock));
     const auto styles = mta::config::split_list(text);
     for (const auto& style : styles)

@@ -18,16 +18,20 @@ SETTINGS += [("hash_queue_depth", "0"), ("hash_queue_depth", "1"), ("header_size
              ("deliver_lock_attempts", "0"), ("mail_owner", ""), ("queue_directory", ""), ("enable_long_queue_ids", "maybe"),
              ("hopcount_limit", "0"), ("delay_warning_time", "x"), ("message_size_limit", "-1"), ("default_process_limit", "0"),
              ("message_size_limit", "2147483648"), ("message_size_limit", "x"),
-             ("lmdb_map_size", "2147483648"), ("dont_remove", "-1"), ("line_length_limit", "${config_directory}")]
+             ("lmdb_map_size", "2147483648"), ("dont_remove", "-1"), ("line_length_limit", "${config_directory}"),
+             ("maillog_file_prefixes", "/nowhere"), ("maillog_file_prefixes", "")]
 COMMANDS = [("postdrop", ["-r"], b""), ("sendmail", ["a@b.test"], b"x\n"), ("sendmail", ["-bs"], b"QUIT\r\n"), ("sendmail", ["-bp"], b""),
             ("postqueue", ["-p"], b""), ("postsuper", ["-s"], b""), ("postcat", ["/dev/null"], b""), ("postlog", ["text"], b""),
             ("postlock", ["LOCKFILE", "true"], b""), ("postkick", ["public", "nobody", "W"], b""),
             ("postmap", ["-q", "x", "inline:{x=y}"], b"")]
 
 
-def said(text, directory):
+def said(text, *directories):
     """Without what is not about the setting: places, the name a program was called by, that nothing runs."""
-    lines = re.sub(r"^\S*/", "", text.decode(errors="replace").replace(directory, "HERE"), flags=re.M).splitlines()
+    text = text.decode(errors="replace")
+    for one in directories:
+        text = text.replace(one, "HERE")
+    lines = re.sub(r"^\S*/", "", text, flags=re.M).splitlines()
     return [line for line in lines if ": fatal: " in line and "mail system is down" not in line]
 
 
@@ -52,7 +56,7 @@ def outcomes(kind):
             done = subprocess.run([system.command(program), *[lock if word == "LOCKFILE" else word for word in words]], input=text,
                                   capture_output=True, cwd="/", timeout=120,
                                   env={**system.environment(), "MAIL_CONFIG": place, "MTAD_NO_FATAL_DELAY": "1"})
-            return f"{name} = {value}: {program} {words[0]}", (done.returncode, said(done.stderr, place))
+            return f"{name} = {value}: {program} {words[0]}", (done.returncode, said(done.stderr, place, system.directory))
         jobs = [(number, setting, words) for number, (setting, words) in
                 enumerate((setting, words) for setting in SETTINGS for words in COMMANDS)]
         with concurrent.futures.ThreadPoolExecutor(16) as pool:  # a fatal error takes the reference a second

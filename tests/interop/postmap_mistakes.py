@@ -61,6 +61,10 @@ def rows():
             for words in (["-q", "a"], ["-s"], ["-q", "-"], ["-d", "a"], []):
                 if (kind, words[:1]) != ("lmdb", ["-d"]):  # there the reference makes the table that is missing
                     yield "postmap", [([*words, f"{kind}:{name}"], b"a\nb\n")]
+    for kind in ("hash", "btree"):
+        for words in (["-q", "a"], ["-d", "a"], ["-i"], []):
+            yield "postmap", [([*words, f"{kind}:zero"], b"a b\n"), (["-s", f"{kind}:zero"], b"")]
+        yield "postmap", [([f"{kind}:t"], b""), (["-d", "-", f"{kind}:t"], b"a\0x\nb\r\n"), (["-s", f"{kind}:t"], b"")]
     for kind in ("texthash", "regexp", "pcre", "cidr"):
         for name in ("t", "noread", "nosuch", "bin", "crlf", "empty", "re", "pc", "ci", "dangling", "link", "t/x", "bad", "dup", ""):
             for words in (["-q", "10.1.1.1"], ["-q", "-"]):

@@ -21,6 +21,9 @@ namespace mta::config {
 // warnings and worse.
 enum class copy_to_stderr { always, terminal_only, problems };
 
+// Whether a command refuses to run when maillog_file is where maillog_file_prefixes does not allow it. Nobody writes there.
+enum class mail_log { needed, optional };
+
 class command_log {
 public:
     // program is the name in messages (the base name of argv[0], or fixed for set-gid programs).
@@ -28,12 +31,12 @@ public:
     explicit command_log(std::string program, int fatal_status = 1, copy_to_stderr copy = copy_to_stderr::always);
 
     // The configuration that -c, MAIL_CONFIG or the default names, in use for the log. Fatal when it cannot be had.
-    [[nodiscard]] configuration load(std::optional<std::string_view> directory);
+    [[nodiscard]] configuration load(std::optional<std::string_view> directory, mail_log place = mail_log::needed);
 
     // From now on the mail log is where this configuration says. Prints the warnings of loading it.
     void use(const configuration& cfg);
     // The same for what ordinary commands need; fatal by check_common_settings().
-    void use_checked(const configuration& cfg);
+    void use_checked(const configuration& cfg, mail_log place = mail_log::needed);
 
     // Standard error shows the tag ("postfix/postfix-script: …") instead of the program's name.
     void show_tag() { show_tag_ = true; }

@@ -30,6 +30,15 @@ inline int facility_number(std::string_view name) noexcept {
     return LOG_MAIL;
 }
 
+inline result<void> check_log_place(const configuration& cfg) {
+    const auto& file = cfg[param::maillog_file];
+    const auto& prefixes = cfg[param::maillog_file_prefixes];
+    const auto allowed = [&](const std::string& prefix) { return file.starts_with(prefix); };
+    if (file.empty() || std::any_of(prefixes.begin(), prefixes.end(), allowed))
+        return {};
+    return fail(errc::not_permitted, "maillog_file value '" + file + "' does not match any prefix in maillog_file_prefixes");
+}
+
 // An empty maillog_file is syslog; a file that cannot be opened (an ordinary user's command) falls back to syslog.
 inline std::shared_ptr<log_sink> mail_log_sink(const std::string& file, int facility) {
     if (!file.empty())
@@ -49,14 +58,14 @@ command_log::command_log(std::string program, int fatal_status, copy_to_stderr c
         tag_ = std::string(tag) + "/" + program_;
 }
 
-configuration command_log::load(std::optional<std::string_view> directory) {
+configuration command_log::load(std::optional<std::string_view> directory, mail_log place) {
     const auto where = find_directory(directory);
     if (!where)
         fatal(where.error());
     auto cfg = configuration::load(where->directory);
     if (!cfg)
         fatal(cfg.error());
-    use_checked(*cfg);
+    use_checked(*cfg, place);
     return std::move(*cfg);
 }
 
@@ -64,17 +73,19 @@ void command_log::use(const configuration& cfg) {
     if (!own_tag_ && (std::getenv("MAIL_LOGTAG") == nullptr || who_calls() == caller::restricted))
         tag_ = cfg[param::syslog_name] + "/" + program_;
     facility_ = detail::facility_number(cfg[param::syslog_facility]);
-    file_ = cfg[param::maillog_file];
+    file_ = detail::check_log_place(cfg) ? cfg[param::maillog_file] : std::string();
     utf8_is_printable = cfg[param::smtputf8_enable];
     log_.reset();
     for (const auto& line : cfg.warnings())
         warning(line);
 }
 
-void command_log::use_checked(const configuration& cfg) {
+void command_log::use_checked(const configuration& cfg, mail_log place) {
     use(cfg);
     if (const auto sane = check_common_settings(cfg); !sane)
         fatal(sane.error());
+    if (const auto allowed = detail::check_log_place(cfg); !allowed && place == mail_log::needed)
+        fatal(allowed.error());
 }
 
 const logger& command_log::log() {
@@ -109,11 +120,8 @@ result<logger> open_mail_log(const configuration& cfg, std::string_view name) {
     const auto& file = cfg[param::maillog_file];
     if (file.empty())
         return logger(open_syslog(detail::facility_number(cfg[param::syslog_facility])), std::move(tag));
-    const auto& prefixes = cfg[param::maillog_file_prefixes];
-    const auto allowed = [&](const std::string& prefix) { return file.starts_with(prefix); };
-    if (std::none_of(prefixes.begin(), prefixes.end(), allowed))
-        return fail(errc::not_permitted,
-                    "maillog_file value '" + file + "' does not match any prefix in maillog_file_prefixes");
+    if (auto allowed = detail::check_log_place(cfg); !allowed)
+        return tl::make_unexpected(allowed.error());
     auto sink = open_log_file(file);
     if (!sink)
         return tl::make_unexpected(sink.error());

@@ -39,9 +39,9 @@ result<void> convert(const parameter& row, typed_value& out) {
         return {};
     }
     case kind::list:
-        out.list = split_list(out.text);
-        return {};
     case kind::text:
+        if (row.type == kind::list)
+            out.list = split_list(out.text);
         if (static_cast<long long>(out.text.size()) < row.low)
             return fail(errc::malformed, "bad string length " + std::to_string(out.text.size()) + " < " +
                                              std::to_string(row.low) + ": " + std::string(row.name) + " = " + out.text);

@@ -49,6 +49,9 @@ public:
         auto lock = open_locked(path, options.how == write_mode::update ? O_RDWR | O_CREAT : O_RDWR, options.mode);
         if (!lock)
             return fail(lock.error().code, "open database " + path);
+        struct stat status {};
+        if (options.how == write_mode::change && ::fstat(lock->get(), &status) == 0 && status.st_size == 0)
+            return fail(std::make_error_code(std::errc::invalid_argument), "open database " + path); // nothing to change
         out->lock_ = std::move(*lock);
         if (auto opened = out->open(options.buffer, 0, 0); !opened)
             return tl::make_unexpected(opened.error());

@@ -48,6 +48,7 @@ private:
     };
     [[nodiscard]] result<void> add(std::string_view word, bool negated, int depth);
     [[nodiscard]] result<void> add_plain(std::string_view word, bool negated);
+    [[nodiscard]] failure trouble(const error& why) const;
     [[nodiscard]] result<bool> matches(const entry& one, const std::string& name, std::string_view address);
 
     std::string title_;

@@ -124,6 +124,10 @@ result<void> match_list::add_plain(std::string_view word, bool negated) {
     return {};
 }
 
+failure match_list::trouble(const error& why) const {
+    return fail(why.code, why.detail.empty() ? title_ : title_ + ": " + why.detail);
+}
+
 result<bool> match_list::matches(const entry& one, const std::string& name, std::string_view address) {
     switch (one.what) {
     case entry::kind::everything:
@@ -143,7 +147,7 @@ result<bool> match_list::matches(const entry& one, const std::string& name, std:
                 continue;
             auto found = one.table->lookup(key);
             if (!found)
-                return fail(found.error().code, title_ + ": " + found.error().text());
+                return trouble(found.error());
             if (*found)
                 return true;
             if (style_ == parent_style::words || one.table->traits().patterns || key != name)
@@ -152,7 +156,7 @@ result<bool> match_list::matches(const entry& one, const std::string& name, std:
             for (auto dot = name.find('.', 1); dot != std::string::npos; dot = name.find('.', dot + 1)) {
                 auto parent = one.table->lookup(std::string_view(name).substr(dot + skipped));
                 if (!parent)
-                    return fail(parent.error().code, title_ + ": " + parent.error().text());
+                    return trouble(parent.error());
                 if (*parent)
                     return true;
             }

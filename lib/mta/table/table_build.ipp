@@ -124,6 +124,14 @@ result<void> fill(command_task& task, table_writer& writer, const source_rules& 
     return writer.finish();
 }
 
+// A file without a byte is no database: one takes its place.
+void tell_of_empty_file(command_task& task, const spec_parts& spec) {
+    struct stat status {};
+    const auto path = spec.name + ".db";
+    if ((spec.type == "hash" || spec.type == "btree") && ::stat(path.c_str(), &status) == 0 && status.st_size == 0)
+        task.log.warning("removing zero-length database file: " + path);
+}
+
 result<void> build(command_task& task, const char* file) {
     const auto spec = task.parts(file);
     const bool adding = task.options.has('i');
@@ -162,6 +170,8 @@ result<void> build(command_task& task, const char* file) {
     if (!source)
         return tl::make_unexpected(source.error());
     const signals_held held;
+    if (adding)
+        tell_of_empty_file(task, spec);
     auto writer = open_writer(spec.type, spec.name, how);
     if (!writer)
         return tl::make_unexpected(writer.error());
@@ -186,7 +196,8 @@ result<int> remove_keys(command_task& task, std::span<const char* const> files) 
             return tl::make_unexpected(input.error());
         for (std::size_t at = 0, end = 0; at < input->size(); at = end + 1) {
             end = std::min(input->find('\n', at), input->size());
-            keys.push_back(input->substr(at, end - at));
+            const auto line = std::string_view(*input).substr(at, end - at);
+            keys.emplace_back(line.substr(0, line.find('\0'))); // as the reference reads lines
         }
     }
     int status = 1;
