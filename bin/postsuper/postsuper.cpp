@@ -14,7 +14,6 @@
 
 #include <mta/config/command_log.hpp>
 #include <mta/config/locate.hpp>
-#include <mta/core/json.hpp>
 #include <mta/core/progress.hpp>
 #include <mta/core/text.hpp>
 #include <mta/core/users.hpp>
@@ -23,6 +22,7 @@
 #include <mta/queue/spool.hpp>
 
 #include "actions.hpp"
+#include "report.hpp"
 #include "structure.hpp"
 
 namespace mta::postsuper {
@@ -77,7 +77,8 @@ public:
         for (const auto& one : opt_.steps)
             if (interrupted == 0)
                 perform(one);
-        report();
+        progress_.clear();
+        said_.summary(actions_->tally(), asked_, renamed_);
         return interrupted != 0 ? interrupted : unread_ ? 1 : 0;
     }
 
@@ -234,7 +235,7 @@ private:
         if (action == 'd' && opt_.selection.empty() && !opt_.dry_run) {
             check(actions_->remove_all(
                 which, [this] { return stop_here(); },
-                [this](const found_file& file) { tell('d', file, false); }, skipped()));
+                [this](const found_file& file) { said_.tell('d', file, false); }, skipped()));
             return;
         }
         auto done = queue::scan(*spool_, which, [&](const queue::scan_entry& entry) {
@@ -279,28 +280,7 @@ private:
     void treat(char action, const found_file& file, actions::time_stamps times, bool named) {
         if (!selected(file) || !(opt_.dry_run ? applies(action, file) : apply(action, file, times)))
             return;
-        tell(action, file, named);
-    }
-
-    void tell(char action, const found_file& file, bool named) {
-        ++treated_;
-        if (opt_.count)
-            return;
-        if (opt_.json) {
-            std::string line = "{";
-            for (const auto& [name, value] :
-                 {std::pair<const char*, std::string_view>("action", action_word(action)),
-                  {"queue_name", queue::name(file.where)},
-                  {"queue_id", file.id}}) {
-                append_json_name(line, name);
-                append_json_string(line, value);
-            }
-            append_json_name(line, "done");
-            std::fprintf(out_, "%s%s}\n", line.c_str(), opt_.dry_run ? "false" : "true");
-        } else if (opt_.dry_run)
-            std::fprintf(out_, "%s: would be %s\n", file.id.c_str(), done_to(action));
-        else if (named || !opt_.selection.empty())
-            log_.info(file.id + ": " + done_to(action));
+        said_.tell(action, file, named);
     }
 
     [[nodiscard]] bool selected(const found_file& file) const {
@@ -314,6 +294,8 @@ private:
     // Whether the action would change anything.
     [[nodiscard]] static bool applies(char action, const found_file& file) {
         const auto mode = file.status.st_mode;
+        if (action == 'd')
+            return queue::is_complete(mode); // half a message goes, too, and is nobody's mail
         if (action != 'e' && action != 'f')
             return true;
         return (queue::is_complete(mode) && !queue::is_force_expired(mode)) ||
@@ -358,48 +340,17 @@ private:
         return false;
     }
 
-    void summary(const char* what, unsigned long count) {
-        log_.info(std::string(what) + ": " + std::to_string(count) + (count == 1 ? " message" : " messages"));
-    }
-
-    void report() {
-        progress_.clear();
-        if (opt_.dry_run) {
-            if (opt_.count)
-                std::fprintf(out_, opt_.json ? "{\"count\": %lu}\n" : "%lu\n", treated_);
-            return;
-        }
-        const auto& tally = actions_->tally();
-        const auto asked = [&](std::string_view actions) {
-            return asked_.find_first_of(actions) != std::string::npos;
-        };
-        if (asked("r"))
-            summary("Requeued", tally.requeued);
-        if (asked("d"))
-            summary("Deleted", tally.deleted);
-        if (asked("ef"))
-            summary("Force-expired", tally.expired);
-        if (asked("h"))
-            summary("Placed on hold", tally.held);
-        if (asked("Hf"))
-            summary("Released from hold", tally.released);
-        if (renamed_ > 0) {
-            summary("Renamed to match inode number", renamed_);
-            log_.warning("QUEUE FILE NAMES WERE CHANGED TO MATCH INODE NUMBERS");
-        }
-    }
-
     options opt_;
     std::FILE* in_;
     std::FILE* out_;
     config::command_log log_;
+    report said_{opt_, log_, out_};
     progress progress_{"postsuper", stderr};
     std::optional<queue::spool> spool_;
     std::optional<actions> actions_;
     std::vector<directory> named_; // empty: what is usual for each action
     std::string asked_;
     unsigned long renamed_ = 0;
-    unsigned long treated_ = 0;
     bool unread_ = false; // a directory could not be read
     queue::listing_options listing_;
     long long now_ = 0;
