@@ -11,10 +11,8 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import checks as harness  # noqa: E402
-from checks import Skip  # noqa: E402
 from queue_records import record  # noqa: E402
-from reference import Reference  # noqa: E402
-from sendmail import Ours, normal, records  # noqa: E402
+from sendmail import normal, records, side_by_side  # noqa: E402
 
 
 def stream(*words):
@@ -229,22 +227,12 @@ def signals(checks, ours, theirs):
 
 
 def main(checks):
-    harness.command("postdrop")
-    theirs, ours = Reference(), Ours()
-    if not theirs.root:
-        raise Skip("the reference's programs need root here")
-    try:
-        theirs.write_configuration()
-        ours.prepare(theirs)
-        theirs.run("postfix", "check")
+    with side_by_side("postdrop") as (ours, theirs):
         streams(checks, ours, theirs)
         limits(checks, ours, theirs)
         signals(checks, ours, theirs)
         checks.equal(os.listdir(os.path.join(ours.spool, "maildrop")), [], "nothing is left behind")
         checks.note(f"postdrop: {tally[0]} of {tally[1]} equal")
-    finally:
-        ours.remove()
-        theirs.remove()
 
 
 if __name__ == "__main__":

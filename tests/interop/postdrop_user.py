@@ -14,8 +14,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import checks as harness  # noqa: E402
 from checks import Skip  # noqa: E402
 from postdrop import HEAD, TAIL, stream  # noqa: E402
-from reference import Reference, library_path, reference_root, tool  # noqa: E402
-from sendmail import Ours, normal, records  # noqa: E402
+from reference import library_path, reference_root, tool  # noqa: E402
+from sendmail import normal, records, side_by_side  # noqa: E402
 from server import DROP_GROUP, OWNER  # noqa: E402
 
 USER = "nobody"
@@ -159,14 +159,8 @@ def closed(world):
 
 
 def main(checks):
-    reference_root(), harness.command("postdrop")
-    theirs, ours = Reference(), Ours()
-    if not theirs.root:
-        raise Skip("needs root to become another user")
-    try:
-        theirs.write_configuration()
-        ours.prepare(theirs)
-        theirs.run("postfix", "check")
+    reference_root()
+    with side_by_side("postdrop") as (ours, theirs):
         for name, mode in (("maildrop", 0o1730), ("public", 0o2710)):
             path = os.path.join(ours.spool, name)
             os.chown(path, pwd.getpwnam(OWNER).pw_uid, grp.getgrnam(DROP_GROUP).gr_gid)
@@ -182,9 +176,6 @@ def main(checks):
             checks.equal(seen, expected, f"{number.name} in the middle")
         checks.equal(worlds[0].left, 0, "what was refused is gone")
         checks.equal(*(closed(world) for world in worlds), "without a standard descriptor")
-    finally:
-        ours.remove()
-        theirs.remove()
 
 
 harness.run(main)

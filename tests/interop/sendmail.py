@@ -1,6 +1,7 @@
 """Local submission beside the reference's: the maildrop records that sendmail and postdrop leave, what they print and
 how they exit; then the queue files that pickup and cleanup make of them."""
 import glob
+import contextlib
 import os
 import re
 import subprocess
@@ -209,6 +210,24 @@ class Ours(Server):
         if not os.access(tool, os.X_OK):
             raise Skip("tests/intake/clean_maildrop is not built")
         return subprocess.run([tool, self.config], capture_output=True, timeout=60, env=self.environment())
+
+
+@contextlib.contextmanager
+def side_by_side(*commands):
+    """Ours and the reference's, prepared and not running."""
+    for name in commands:
+        harness.command(name)
+    theirs, ours = Reference(), Ours()
+    if not theirs.root:
+        raise Skip("the reference's programs need root here")
+    try:
+        theirs.write_configuration()
+        ours.prepare(theirs)
+        theirs.run("postfix", "check")
+        yield ours, theirs
+    finally:
+        ours.remove()
+        theirs.remove()
 
 
 def complete(folder):

@@ -7,9 +7,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import checks as harness  # noqa: E402
-from checks import Skip  # noqa: E402
-from reference import Reference  # noqa: E402
-from sendmail import Ours, difference, messages_of, take_one  # noqa: E402
+from sendmail import difference, messages_of, side_by_side, take_one  # noqa: E402
 
 tally = [0, 0]
 
@@ -102,20 +100,10 @@ def rights(checks, ours, theirs):
 
 
 def main(checks):
-    harness.command("sendmail"), harness.command("postdrop")
-    theirs, ours = Reference(), Ours()
-    if not theirs.root:
-        raise Skip("the reference's programs need root here")
-    try:
-        theirs.write_configuration()
-        ours.prepare(theirs)
-        theirs.run("postfix", "check")
+    with side_by_side("sendmail", "postdrop") as (ours, theirs):
         smtp_mode(checks, ours, theirs)
         rights(checks, ours, theirs)
         checks.note(f"{tally[0]} of {tally[1]} equal to the reference")
-    finally:
-        ours.remove()
-        theirs.remove()
 
 
 harness.run(main)

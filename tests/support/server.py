@@ -72,15 +72,22 @@ scache    unix  -       -       n       -       1       scache
 postlog   unix-dgram n  -       n       -       1       postlogd
 """
 
-_used_ports = set()
+_used_ports = {}  # and what keeps others from them
 
 
 def free_port():
-    """A loopback TCP port that nobody uses now, below the range the kernel picks from for outgoing connections."""
+    """A loopback TCP port that nobody uses now, below the range the kernel picks from for outgoing connections. No other
+    test gets it before this one ends."""
     import random
     while True:
         port = random.randrange(15000, 31000)
         if port in _used_ports:
+            continue
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0mtad-test-port-{port}")
+        except OSError:
+            claim.close()
             continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -88,7 +95,7 @@ def free_port():
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        _used_ports.add(port)
+        _used_ports[port] = claim
         return port
 
 
