@@ -15,8 +15,8 @@
 #include <mta/core/unique_fd.hpp>
 #include <mta/table/braces.hpp>
 #include <mta/table/cdb_format.hpp>
-#include <mta/table/entry_list.hpp>
 #include <mta/table/entry_parser.hpp>
+#include <mta/table/entry_sorter.hpp>
 #include <mta/table/key_folding.hpp>
 #include <mta/table/literal_filter.hpp>
 #include <mta/table/line_input.hpp>
@@ -38,7 +38,8 @@ void require(bool condition) {
 
 void entries(entry_parser& parser, std::string_view text, bool key_required) {
     line_reader lines(text, "t");
-    entry_list list;
+    spill_store store("/tmp", most_in_memory);
+    run_builder runs(store, on_duplicate::keep_first, nullptr);
     int last = 0;
     while (const auto line = lines.next()) {
         require(line->line > last);
@@ -47,11 +48,20 @@ void entries(entry_parser& parser, std::string_view text, bool key_required) {
         if (!entry)
             continue;
         require(!key_required || (!entry->key.empty() && !entry->value.empty()));
-        list.add(entry->key, entry->value, line->line);
+        require(runs.add(entry->key, entry->value, line->line).has_value());
     }
-    const auto sorted = list.sorted(on_duplicate::keep_first, [](const database_entry&) {});
-    for (std::size_t i = 1; i < sorted.size(); ++i)
-        require(sorted[i - 1].key < sorted[i].key);
+    auto all = runs.finish();
+    require(all.has_value());
+    entry_merge sorted(store, std::move(*all), on_duplicate::keep_first, nullptr);
+    std::string before;
+    for (bool first = true;; first = false) {
+        const auto next = sorted.next();
+        require(next.has_value());
+        if (*next == nullptr)
+            break;
+        require(first || before < (*next)->key);
+        before = (*next)->key;
+    }
 }
 
 void rules(pattern_dialect dialect, std::string_view text) {
