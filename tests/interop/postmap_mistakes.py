@@ -120,15 +120,15 @@ def run(tables, side, number, which, steps):
 
 def main(checks):
     tables = Tables()
-    todo = list(rows())
-    pairs = [[tables.pool.submit(run, tables, side, number, *row) for side in (0, 1)] for number, row in enumerate(todo)]
+    all_rows = list(rows())
+    pairs = [[tables.pool.submit(run, tables, side, number, *row) for side in (0, 1)] for number, row in enumerate(all_rows)]
     different = []
-    for (which, steps), (theirs, ours) in zip(todo, pairs):
+    for (which, steps), (theirs, ours) in zip(all_rows, pairs):
         for (words, data), a, b in zip(steps, theirs.result(), ours.result()):
             if a != b:
                 different.append(f"{which} {words} {data!r:.100}\n  reference {a[:3]!r:.600}\n  ours      {b[:3]!r:.600}" +
                                  ("" if a[3] == b[3] else f"\n  files {sorted(set(a[3]) ^ set(b[3]))}"))
-    checks.ok(not different, f"{sum(len(steps) for _, steps in todo)} commands, {len(different)} different", "\n".join(different))
+    checks.ok(not different, f"{sum(len(steps) for _, steps in all_rows)} commands, {len(different)} different", "\n".join(different))
     shutil.rmtree(tables.directory, ignore_errors=True)
 
 

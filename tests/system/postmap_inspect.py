@@ -60,6 +60,8 @@ def main(checks):
     checks.equal(sorted(run("--json", "-s", "hash:good")[1].splitlines()), ['{"a": "1"}', '{"b": "2"}'], "a listing as JSON")
     checks.equal(run("--convert", "hash:good")[0], 1, "--convert needs two tables")
     os.chmod(os.path.join(directory, "good.db"), 0o600)
+    with open(os.path.join(directory, "good.hash"), "w"):  # no database of ours
+        os.chmod(os.path.join(directory, "good.hash"), 0o644)
     modes = []
     for words in (["--convert", "hash:good", "cdb:closed"], ["-p", "--convert", "hash:good", "cdb:open"],
                   ["--convert", "inline:{a=b}", "cdb:other"]):

@@ -17,6 +17,7 @@
 #include <mta/table/address_lookup.hpp>
 #include <mta/table/maps.hpp>
 #include <mta/table/patience.hpp>
+#include <mta/table/table_writer.hpp>
 
 namespace mta::delivery {
 namespace {
@@ -94,10 +95,8 @@ private:
         const auto colon = word.find(':');
         const std::string type = word.substr(0, colon);
         std::string file = colon == std::string::npos ? "" : word.substr(colon + 1);
-        if (type == "hash" || type == "btree")
-            file += ".db";
-        else if (type == "lmdb" || type == "cdb")
-            file += "." + type;
+        if (type == "hash" || type == "btree" || type == "lmdb" || type == "cdb")
+            file = table::database_file(type, file);
         struct stat found {};
         if (file.empty() || file.front() != '/' || ::stat(file.c_str(), &found) != 0 || found.st_uid == 0)
             return std::nullopt;

@@ -15,7 +15,7 @@ public:
     [[nodiscard]] static result<flush_sites> open(const config::configuration& cfg);
 
     [[nodiscard]] bool empty() const noexcept { return sites_.empty(); }
-    // site without case. Address literals are never eligible; so it is with Postfix.
+    // site without case. Address literals are never eligible; so it is with Postfix. Safe on several threads, as the tables are.
     [[nodiscard]] result<bool> has(std::string_view site);
 
 private:

@@ -127,7 +127,7 @@ result<void> fill(command_task& task, table_writer& writer, const source_rules& 
 // A file without a byte is no database: one takes its place.
 void tell_of_empty_file(command_task& task, const spec_parts& spec) {
     struct stat status {};
-    const auto path = spec.name + ".db";
+    const auto path = database_file(spec.type, spec.name);
     if ((spec.type == "hash" || spec.type == "btree") && ::stat(path.c_str(), &status) == 0 && status.st_size == 0)
         task.log.warning("removing zero-length database file: " + path);
 }

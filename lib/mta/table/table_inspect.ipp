@@ -89,14 +89,13 @@ result<void> check_source(command_task& task, const spec_parts& spec) {
 }
 
 // The file that a table is in; nullopt for a table that is in none.
-std::optional<struct stat> file_behind(const spec_parts& spec, const lookup_table& table) {
+std::optional<struct stat> file_behind(const spec_parts& spec) {
+    const bool text = spec.type == "texthash";
     struct stat status {};
-    if (!can_write(spec.type) && spec.type != "texthash")
+    if ((!text && !can_write(spec.type)) ||
+        ::stat((text ? spec.name : database_file(spec.type, spec.name)).c_str(), &status) != 0)
         return std::nullopt;
-    if (::stat((spec.name + "." + spec.type).c_str(), &status) == 0 ||
-        ::stat(table.name().substr(spec.type.size() + 1).c_str(), &status) == 0)
-        return status;
-    return std::nullopt;
+    return status;
 }
 
 result<void> check_one(command_task& task, const char* file) {
@@ -191,7 +190,7 @@ result<int> table_statistics(command_task& task, std::span<const char* const> fi
         });
         if (!walked)
             return tl::make_unexpected(walked.error());
-        const auto status = file_behind(spec, **table);
+        const auto status = file_behind(spec);
         std::string out = task.options.json ? "{" : (*table)->name() + ":";
         if (task.options.json) {
             append_json_name(out, "table");
@@ -224,7 +223,7 @@ result<int> convert_table(command_task& task, std::span<const char* const> files
     if (!table)
         return tl::make_unexpected(table.error());
     // Who may not read the one may not read the other.
-    const auto status = file_behind(from, **table);
+    const auto status = file_behind(from);
     const auto mode = static_cast<mode_t>(status && !task.options.has('p') ? 0600 | (status->st_mode & 0044) : 0644);
     const auto how = task.how_to_write(write_mode::create, mode);
     const auto rank = load_rank(to.type, how);

@@ -101,6 +101,8 @@ writer_opener write_hash, write_btree, write_lmdb, write_cdb, write_fail;
 writer_opener write_proxy;
 [[nodiscard]] key_rank hash_rank(const writer_options& options);
 
+// Where a database of a type that is built here stands: "NAME.db", "NAME.lmdb", "NAME.cdb".
+[[nodiscard]] std::string database_file(std::string_view type, const std::string& name);
 // The file of a database, as messages about its entries name it: "NAME.db", "lmdb:NAME", "NAME". Not where it stands.
 [[nodiscard]] std::string shown_database(const std::string& type, const std::string& name);
 // The name of the table, as messages about lookups have it: "hash:NAME.db", "lmdb:NAME", "cdb:NAME.cdb".

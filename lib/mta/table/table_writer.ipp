@@ -46,6 +46,10 @@ result<writer_ptr> write_fail(const std::string& name, const writer_options&) {
     return std::make_unique<failing_writer>(name);
 }
 
+std::string database_file(std::string_view type, const std::string& name) {
+    return name + (type == "hash" || type == "btree" ? ".db" : "." + std::string(type));
+}
+
 std::string shown_database(const std::string& type, const std::string& name) {
     if (type == "hash" || type == "btree")
         return name + ".db";
